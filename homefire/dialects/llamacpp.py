@@ -1,0 +1,189 @@
+"""llama.cpp's server: what it is asked and what it answers.
+
+Its chat and completion routes take and give OpenAI's form with additions (`timings`, `tokens_cached`, sampling fields of its
+own), so its answers can pass to an OpenAI client byte by byte; this module reads them where somebody wants events instead.
+Source: tools/server/README.md of llama.cpp, and the answers of the build that xllamacpp 2026.10 carries.
+Promises: `read_event` accepts every chunk this build sends; an error body becomes a leaf of the error tree.
+Does not cover: the slots, metrics and adapter routes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from homefire.errors import ContextOverflow, EngineFailed, HomefireError, InvalidRequest, Overloaded
+from homefire.messages import (
+    ChatRequest,
+    CompletionRequest,
+    Event,
+    Finish,
+    Message,
+    ReasoningDelta,
+    Sampling,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+    UsageReport,
+)
+
+CHAT_PATH = "/v1/chat/completions"
+COMPLETION_PATH = "/v1/completions"
+# The value that means "draw a seed"; a person's seed must not hit it by chance.
+RANDOM_SEED = 0xFFFFFFFF
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def render_chat(request: ChatRequest) -> bytes:
+    """The body for `CHAT_PATH`."""
+    body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
+    _add_common(body, request.sampling, request.stream, request.include_usage)
+    tools, choice = request.tools, request.tool_choice
+    if choice.startswith("function:"):
+        # llama.cpp knows no named choice; one tool that is required comes to the same.
+        tools = tuple(tool for tool in tools if tool.name == choice.removeprefix("function:"))
+        choice = "required"
+    if tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+            }
+            for tool in tools
+        ]
+        body["tool_choice"] = choice
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.form.kind == "json_object":
+        body["response_format"] = {"type": "json_object"}
+    elif request.form.kind == "json_schema":
+        body["response_format"] = {"type": "json_schema", "json_schema": {"schema": request.form.schema}}
+    if request.logprobs is not None:
+        body["logprobs"], body["top_logprobs"] = True, request.logprobs
+    return _encode(body)
+
+
+def render_completion(request: CompletionRequest) -> bytes:
+    """The body for `COMPLETION_PATH`."""
+    body: dict[str, Any] = {"prompt": request.prompt, "echo": request.echo}
+    _add_common(body, request.sampling, request.stream, request.include_usage)
+    if request.logprobs is not None:
+        body["logprobs"] = request.logprobs
+    return _encode(body)
+
+
+def _add_common(body: dict[str, Any], sampling: Sampling, stream: bool, include_usage: bool) -> None:
+    for name in ("temperature", "top_p", "top_k", "min_p", "max_tokens", "frequency_penalty", "presence_penalty"):
+        if (value := getattr(sampling, name)) is not None:
+            body[name] = value
+    if sampling.repeat_penalty is not None:
+        body["repeat_penalty"] = sampling.repeat_penalty
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed % RANDOM_SEED
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.logit_bias:
+        body["logit_bias"] = [[token, value] for token, value in sampling.logit_bias]
+    if sampling.ignore_eos:
+        body["ignore_eos"] = True
+    body["stream"] = stream
+    if include_usage:
+        body["stream_options"] = {"include_usage": True}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    # Templates know "system" only; "developer" is OpenAI's newer word for it.
+    role = "system" if message.role == "developer" else message.role
+    found: dict[str, Any] = {"role": role, "content": message.content}
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        found["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        found["name"] = message.name
+    return found
+
+
+class ChunkReader:
+    """Turns the bytes of a stream into events, however they are cut."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.done = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are complete now. Raises what `read_error` gives when the engine reports one in the stream."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        events: list[Event] = []
+        for line in lines:
+            if line.startswith(b"data: "):
+                events.extend(self._data(line[6:]))
+            elif line.startswith(b"error: "):
+                raise read_error(500, line[7:])
+        return events
+
+    def _data(self, data: bytes) -> list[Event]:
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return []
+        chunk = _decode(data)
+        if "error" in chunk:
+            raise read_error(500, data)
+        return read_event(chunk)
+
+
+def read_event(chunk: dict[str, Any]) -> list[Event]:
+    """The events in one chunk, or in one whole answer (whose `message` reads like one large delta)."""
+    events: list[Event] = []
+    for choice in chunk.get("choices", ()):
+        delta = choice.get("delta") or choice.get("message") or {}
+        if text := delta.get("content") or choice.get("text"):
+            events.append(TextDelta(text))
+        if text := delta.get("reasoning_content"):
+            events.append(ReasoningDelta(text))
+        for at, call in enumerate(delta.get("tool_calls") or ()):
+            function = call.get("function", {})
+            index = call.get("index", at)
+            events.append(ToolCallDelta(index, function.get("arguments") or "", call.get("id"), function.get("name")))
+        if reason := choice.get("finish_reason"):
+            events.append(Finish(reason))
+    if usage := chunk.get("usage"):
+        events.append(_usage(usage, chunk.get("timings") or {}))
+    return events
+
+
+def read_answer(body: bytes) -> list[Event]:
+    """The events of a whole answer."""
+    return read_event(_decode(body))
+
+
+def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    rate = timings.get("predicted_per_second")
+    return UsageReport(Usage(usage["prompt_tokens"], usage["completion_tokens"], cached), rate)
+
+
+def read_error(status: int, body: bytes) -> HomefireError:
+    """What an error answer of the server means."""
+    try:
+        inner = _decode(body).get("error", {})
+        message, kind = str(inner.get("message", "")), inner.get("type", "")
+        status = int(inner.get("code", status))
+    except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
+        message, kind, inner = body.decode("utf-8", "replace")[:500], "", {}
+    if kind == "exceed_context_size_error":
+        return ContextOverflow(
+            f"The prompt has {inner.get('n_prompt_tokens', '?')} tokens and the model's context window {inner.get('n_ctx', '?')}.",
+            param="messages",
+        )
+    if status == 503:
+        return Overloaded(f"The engine is not ready: {message}")
+    if 400 <= status < 500:
+        return InvalidRequest(f"The engine refused the request: {message}")
+    return EngineFailed(f"The engine failed: {message}", "Send the request again; if it fails again: homefire doctor")

@@ -1,0 +1,148 @@
+"""llama.cpp as an engine: one model, one child process, reached over a unix socket (a loopback port with a key of its own on
+systems without them).
+
+Promises: the daemon loads no native model code; requests beyond the child's slots wait here, in order; an answer that is
+closed frees its slot, because its connection is closed and the server then cancels the task.
+Does not cover: LoRA, images, embeddings, saved slots (not in this version).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator
+
+from homefire.dialects import llamacpp
+from homefire.engines.engine import EngineSpec
+from homefire.engines.wire import ConnectionLost, Response, Wire
+from homefire.errors import EngineDied, EngineError, EngineFailed
+from homefire.messages import ChatRequest, CompletionRequest, Event
+from homefire.supervision.child import Child, ChildSpec, Exit
+
+# Beyond the slots, so that the next request's prompt is already there when a slot becomes free.
+AHEAD = 2
+
+
+class LlamaCpp:
+    """An Engine."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.name = spec.name
+        self.spec = spec
+        key = secrets.token_urlsafe(32) if spec.socket is None else ""
+        self._key = key
+        self._child = Child(
+            ChildSpec(
+                name=f"The engine of '{spec.name}'",
+                argv=(sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec))),
+                log=spec.log,
+                environment={"HOMEFIRE_ENGINE_KEY": key} if key else {},
+                ready_seconds=spec.load_seconds,
+            )
+        )
+        self._wire: Wire | None = None
+        self._room = asyncio.Semaphore(spec.slots + AHEAD)
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid
+
+    async def start(self) -> None:
+        facts = await self._child.start()
+        address = facts["address"]
+        self._wire = Wire(address if isinstance(address, str) else (address[0], address[1]), self._key)
+
+    async def stop(self) -> None:
+        await self._child.stop()
+        if self._wire is not None:
+            self._wire.close()
+        if self.spec.socket is not None:
+            self.spec.socket.unlink(missing_ok=True)
+
+    async def wait(self) -> str:
+        ended = await self._child.wait()
+        return "" if ended.expected else ended.describe()
+
+    async def chat(self, request: ChatRequest) -> LlamaCppAnswer:
+        return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream)
+
+    async def complete(self, request: CompletionRequest) -> LlamaCppAnswer:
+        return await self._ask(llamacpp.COMPLETION_PATH, llamacpp.render_completion(request), request.stream)
+
+    async def _ask(self, path: str, body: bytes, stream: bool) -> LlamaCppAnswer:
+        if self._wire is None or self._child.state != "ready":
+            raise await self.explain("is not running")
+        await self._room.acquire()
+        try:
+            response = await self._wire.post(path, body)
+            if response.status != 200:
+                raise llamacpp.read_error(response.status, await response.read())
+        except ConnectionLost:
+            self._room.release()
+            raise await self.explain("ended before it answered") from None
+        except BaseException:
+            self._room.release()
+            raise
+        return LlamaCppAnswer(self, response, stream)
+
+    def release(self) -> None:
+        """Gives one place back; an Answer calls it when it is closed."""
+        self._room.release()
+
+    async def explain(self, what: str) -> EngineError:
+        """The error for a lost connection: how the child ended, if it did."""
+        try:
+            ended: Exit | None = await asyncio.wait_for(self._child.wait(), 1.0)
+        except (TimeoutError, RuntimeError):
+            ended = None
+        if ended is None:
+            return EngineFailed(f"The engine of '{self.name}' closed the connection.", "Send the request again.")
+        return EngineDied(f"The engine of '{self.name}' {what}: it {ended.describe()}.")
+
+
+class LlamaCppAnswer:
+    """An Answer that passes the child's bytes on."""
+
+    def __init__(self, engine: LlamaCpp, response: Response, stream: bool) -> None:
+        self._engine = engine
+        self._response = response
+        self._stream = stream
+        self._open = True
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.pieces():
+                yield piece
+        except ConnectionLost:
+            raise await self._engine.explain("ended in the middle of the answer") from None
+
+    async def events(self) -> AsyncIterator[Event]:
+        if not self._stream:
+            body = b"".join([piece async for piece in self.pieces()])
+            for event in llamacpp.read_answer(body):
+                yield event
+            return
+        reader = llamacpp.ChunkReader()
+        async for piece in self.pieces():
+            for event in reader.feed(piece):
+                yield event
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._response.close()
+            self._engine.release()
+
+
+def _child_arguments(spec: EngineSpec) -> dict[str, object]:
+    return {
+        "model": str(spec.path),
+        "alias": spec.name,
+        "socket": None if spec.socket is None else str(spec.socket),
+        "context": spec.context,
+        "slots": spec.slots,
+        "threads": spec.threads,
+        "gpu_layers": spec.gpu_layers,
+    }

@@ -1,0 +1,83 @@
+"""The model's child process: llama.cpp's server from xllamacpp, alone in a process because it may abort.
+
+Run as `python -m homefire.engines.llamacpp_child JSON`. It says on its lifeline where it listens, and ends with its parent.
+Promises: no secret on the command line; the socket is open to this user only; no log holds a prompt (verbosity: warnings).
+Does not cover: anything but serving one model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from homefire.supervision import lifeline
+
+# Small models answer many at once for little memory: every slot gets its own window. Large ones share one.
+SMALL_BYTES = 100_000_000
+# What llama.cpp may keep of finished conversations in main memory, in MiB (its default is 8 GiB, too much for a laptop).
+PROMPT_CACHE_MIB = 256
+WARNINGS = 2
+
+
+def main() -> None:
+    """Loads the model and serves until the lifeline breaks."""
+    rope = lifeline.attach()
+    os.umask(0o077)
+    arguments = json.loads(sys.argv[1])
+    try:
+        from xllamacpp import Server
+
+        server = Server(_parameters(arguments))
+        address = _address(server.listening_address)
+    except Exception as problem:  # native code raises many kinds; the parent needs one sentence, whatever it was
+        rope.failed(str(problem) or type(problem).__name__)
+        sys.exit(1)
+    rope.ready(address=address)
+    threading.Event().wait()
+
+
+def _parameters(arguments: dict[str, Any]) -> Any:
+    from xllamacpp import CommonParams
+
+    path, slots = arguments["model"], arguments["slots"]
+    small = os.path.getsize(path) < SMALL_BYTES
+    found = CommonParams()
+    found.model.path = path
+    found.model_alias = {arguments["alias"]}
+    found.n_parallel = slots
+    found.kv_unified = True
+    found.n_ctx = arguments["context"] * (slots if small else 1)
+    found.cpuparams.n_threads = arguments["threads"]
+    found.cpuparams_batch.n_threads = arguments["threads"]
+    found.n_gpu_layers = arguments["gpu_layers"]
+    found.fit_params = not small and arguments["gpu_layers"] != 0
+    found.warmup = not small
+    found.cache_ram_mib = PROMPT_CACHE_MIB
+    # One thread serves one connection until that closes; idle ones must not keep a request waiting.
+    found.n_threads_http = slots + 8
+    found.endpoint_slots = False
+    found.ui = False
+    found.verbosity = WARNINGS
+    if arguments["socket"] is not None:
+        Path(arguments["socket"]).unlink(missing_ok=True)
+        found.hostnames = [arguments["socket"]]
+    else:
+        found.hostnames = ["127.0.0.1"]
+        found.port = 0
+        found.api_keys = [os.environ.pop("HOMEFIRE_ENGINE_KEY")]
+    return found
+
+
+def _address(listening: str) -> str | tuple[str, int]:
+    if listening.startswith("unix://"):
+        return listening.removeprefix("unix://")
+    host, _, port = listening.split("//", 1)[-1].rstrip("/").rpartition(":")
+    return host, int(port)
+
+
+if __name__ == "__main__":
+    main()

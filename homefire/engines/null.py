@@ -1,0 +1,141 @@
+"""The null engine: answers by rule, at once, without a model. For tests of everything that is not a model.
+
+It repeats the last message of the user word by word; a tool that is required gets called with empty arguments.
+Promises: the same request always gives the same answer; it passes the Engine contract.
+Does not cover: sampling, log probabilities and JSON forms: it ignores them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncIterator
+
+from homefire.dialects import openai
+from homefire.errors import EngineDied
+from homefire.messages import (
+    ChatRequest,
+    CompletionRequest,
+    Event,
+    Finish,
+    FinishReason,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+    UsageReport,
+)
+
+
+class Null:
+    """An Engine. `delay` is the seconds between two words, `fail_after` kills it after that many words of one answer."""
+
+    def __init__(self, name: str, delay: float = 0.0, fail_after: int | None = None) -> None:
+        self.name = name
+        self.delay = delay
+        self.fail_after = fail_after
+        self.running = 0
+        self._ended = asyncio.Event()
+        self._cause = ""
+        self._started = False
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    async def start(self) -> None:
+        self._started = True
+
+    async def stop(self) -> None:
+        self._ended.set()
+
+    async def wait(self) -> str:
+        await self._ended.wait()
+        return self._cause
+
+    def crash(self, cause: str = "was told to crash") -> None:
+        """Ends it as a crash would."""
+        self._cause = cause
+        self._ended.set()
+
+    async def chat(self, request: ChatRequest) -> NullAnswer:
+        self._require()
+        return NullAnswer(self, request, _events(request))
+
+    async def complete(self, request: CompletionRequest) -> NullAnswer:
+        self._require()
+        return NullAnswer(self, request, _said(request.prompt, request.prompt, request.sampling.max_tokens))
+
+    def _require(self) -> None:
+        if self._ended.is_set() or not self._started:
+            raise EngineDied(f"The engine of '{self.name}' is not running.")
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+
+class NullAnswer:
+    """An Answer made of prepared events."""
+
+    def __init__(self, engine: Null, request: ChatRequest | CompletionRequest, events: list[Event]) -> None:
+        self._engine = engine
+        self._request = request
+        self._events = events
+        self._id = "chatcmpl-" + secrets.token_hex(12)
+        self._open = True
+        engine.running += 1
+
+    async def events(self) -> AsyncIterator[Event]:
+        for count, event in enumerate(self._events):
+            if self._engine.fail_after is not None and count >= self._engine.fail_after:
+                self._engine.crash("failed on request")
+            if self._engine.ended:
+                raise EngineDied(f"The engine of '{self._engine.name}' ended in the middle of the answer.")
+            if self._engine.delay:
+                await asyncio.sleep(self._engine.delay)
+            yield event
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        request = self._request
+        if not request.stream:
+            events = [event async for event in self.events()]
+            if isinstance(request, ChatRequest):
+                yield openai.render_chat(request, events, self._id)
+            else:
+                yield openai.render_completion(request, events, self._id)
+            return
+        stream: openai.ChatStream | openai.CompletionStream
+        stream = (
+            openai.ChatStream(request, self._id)
+            if isinstance(request, ChatRequest)
+            else openai.CompletionStream(request, self._id)
+        )
+        yield stream.begin()
+        async for event in self.events():
+            yield stream.event(event)
+        yield stream.end()
+
+    async def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._engine.running -= 1
+
+
+def _events(request: ChatRequest) -> list[Event]:
+    last = next((m.content or "" for m in reversed(request.messages) if m.role == "user"), "")
+    prompt = " ".join(message.content or "" for message in request.messages)
+    choice = request.tool_choice
+    if request.tools and choice not in ("auto", "none"):
+        name = choice.removeprefix("function:") if ":" in choice else request.tools[0].name
+        call = ToolCallDelta(0, "{}", "call_" + secrets.token_hex(8), name)
+        return [call, Finish("tool_calls"), UsageReport(Usage(len(prompt.split()), 1))]
+    return _said(last, prompt, request.sampling.max_tokens)
+
+
+def _said(text: str, prompt: str, limit: int | None) -> list[Event]:
+    words = re.findall(r"\s*\S+\s*$|\s*\S+", text)
+    kept = words if limit is None else words[:limit]
+    reason: FinishReason = "stop" if len(kept) == len(words) else "length"
+    said: list[Event] = [TextDelta(word) for word in kept]
+    return [*said, Finish(reason), UsageReport(Usage(len(prompt.split()), len(kept)))]

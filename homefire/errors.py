@@ -1,0 +1,403 @@
+"""The one error tree: every failure Homefire reports has a stable code, a message and a next step.
+
+    HomefireError
+    ├── ClientError      the request is wrong               (source "client")
+    ├── DaemonError      Homefire itself cannot             (source "homefire")
+    ├── EngineError      the process that runs a model      (source "engine")
+    └── MachineError     disk, port, memory, permissions    (source "machine")
+
+Promises: codes never change their meaning; each leaf is documented in `docs/errors.md` (a test holds the page against this
+file); `envelope()` is the one form in which an error leaves the daemon. Errors never log themselves.
+Does not cover: how an error is shown to a person (`cli/`, the page) and how a client sees HTTP transport failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+
+class HomefireError(Exception):
+    """Root of the tree. `message` says what happened, `next_step` what a person can do, `param` which input it was."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    source: ClassVar[str] = "homefire"
+    type: ClassVar[str] = "server_error"
+    default_step: ClassVar[str] = "See the log (homefire status names the folder), then: homefire doctor"
+
+    def __init__(self, message: str, next_step: str = "", *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step or self.default_step
+        self.param = param
+
+    def envelope(self) -> dict[str, Any]:
+        """The error as it goes over the wire: the form OpenAI clients read, with `next_step` and `source` added."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "code": self.code,
+                "param": self.param,
+                "next_step": self.next_step,
+                "source": self.source,
+            }
+        }
+
+
+class ClientError(HomefireError):
+    """The request is wrong; sending it again unchanged will fail again."""
+
+    code = "invalid_request"
+    status = 400
+    source = "client"
+    type = "invalid_request_error"
+    default_step = "Correct the request; the routes and fields are in docs/api.md and at /docs."
+
+
+class InvalidRequest(ClientError):
+    """A field is missing, unknown, of the wrong type or out of range."""
+
+
+class InvalidJson(ClientError):
+    """The body is not JSON, or nested too deeply."""
+
+    code = "invalid_json"
+    default_step = "Send one JSON object in UTF-8."
+
+
+class UnsupportedParameter(ClientError):
+    """A field of the OpenAI API that is known here but cannot be honoured."""
+
+    code = "unsupported_parameter"
+
+
+class ContextOverflow(ClientError):
+    """The prompt does not fit the model's context window. Nothing is cut silently."""
+
+    code = "context_length_exceeded"
+    default_step = "Shorten the conversation, or use a model with a larger context window."
+
+
+class MissingKey(ClientError):
+    """The route needs a key and none came."""
+
+    code = "missing_key"
+    status = 401
+    type = "authentication_error"
+    default_step = "Send 'Authorization: Bearer KEY'; make a key with: homefire key add NAME. For the page: homefire link"
+
+
+class BadKey(ClientError):
+    """The key, or the page's cookie, is unknown or revoked."""
+
+    code = "bad_key"
+    status = 401
+    type = "authentication_error"
+    default_step = "Make a new key with: homefire key add NAME. For the page: homefire link"
+
+
+class BadLoginCode(ClientError):
+    """The one-time link was used already, or is older than ten minutes."""
+
+    code = "bad_login_code"
+    status = 401
+    type = "authentication_error"
+    default_step = "Make a fresh link with: homefire link"
+
+
+class HostRefused(ClientError):
+    """The Host header does not name this daemon (DNS rebinding looks like this)."""
+
+    code = "host_refused"
+    status = 403
+    type = "permission_error"
+    default_step = "Use the address that `homefire status` prints."
+
+
+class OriginRefused(ClientError):
+    """A web page of another origin made the request."""
+
+    code = "origin_refused"
+    status = 403
+    type = "permission_error"
+    default_step = "Open Homefire's own page, or call from a program instead of a web page."
+
+
+class KeyNeeded(ClientError):
+    """The route takes a key itself; the page's cookie is not enough."""
+
+    code = "key_needed"
+    status = 403
+    type = "permission_error"
+
+
+class UnknownRoute(ClientError):
+    """No route has this path."""
+
+    code = "unknown_route"
+    status = 404
+    default_step = "The routes are listed in docs/api.md and at /docs."
+
+
+class MethodNotAllowed(ClientError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class UnknownModel(ClientError):
+    """No installed model has this name."""
+
+    code = "unknown_model"
+    status = 404
+    default_step = "See the installed models with: homefire models"
+
+
+class NoEmbeddingModel(ClientError):
+    """Embeddings were asked for and no embedding model is installed."""
+
+    code = "no_embedding_model"
+    status = 404
+    default_step = "Embedding models cannot be installed in this version."
+
+
+class UnknownConversation(ClientError):
+    """No conversation has this id (or it was deleted)."""
+
+    code = "unknown_conversation"
+    status = 404
+    default_step = "List them with GET /homefire/v1/conversations."
+
+
+class UnknownMessage(ClientError):
+    """The conversation has no message with this id."""
+
+    code = "unknown_message"
+    status = 404
+
+
+class UnknownKey(ClientError):
+    """No key has this name."""
+
+    code = "unknown_key"
+    status = 404
+    default_step = "See the names with: homefire key show"
+
+
+class KeyExists(ClientError):
+    """A key of this name is there already."""
+
+    code = "key_exists"
+    status = 409
+    default_step = "Choose another name, or revoke the old one with: homefire key revoke NAME"
+
+
+class ModelExists(ClientError):
+    """A model of this name is installed already."""
+
+    code = "model_exists"
+    status = 409
+    default_step = "Choose another name with --name, or remove the old one with: homefire models remove NAME"
+
+
+class BuiltInModel(ClientError):
+    """The built-in model cannot be removed or replaced."""
+
+    code = "built_in_model"
+    status = 409
+
+
+class BadModelFile(ClientError):
+    """The file is not a sound GGUF: truncated, corrupt, or of a kind that cannot be run."""
+
+    code = "bad_model_file"
+    status = 422
+    default_step = "Download the file again and compare its sha256 with the one its source gives."
+
+
+class BodyTooLarge(ClientError):
+    """The request's body is over the limit."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class RequestTimeout(ClientError):
+    """The request was not complete in time."""
+
+    code = "request_timeout"
+    status = 408
+    default_step = "Send the whole request at once."
+
+
+class BadSetting(ClientError):
+    """A setting in config.toml, in the environment or on the command line is unknown or has a wrong value."""
+
+    code = "bad_setting"
+    default_step = "The settings are listed in docs/settings.md."
+
+
+class BindRefused(ClientError):
+    """Listening beyond this machine is not offered yet: it would stand open to the network."""
+
+    code = "bind_refused"
+    default_step = "Use 127.0.0.1. To reach it from elsewhere, use an ssh tunnel: ssh -L 7373:127.0.0.1:7373 HOST"
+
+
+class DaemonError(HomefireError):
+    """Homefire itself cannot do it now."""
+
+    status = 503
+
+
+class InternalError(DaemonError):
+    """A defect: something happened that no other code describes."""
+
+    status = 500
+
+
+class ShuttingDown(DaemonError):
+    """The daemon is stopping."""
+
+    code = "shutting_down"
+    default_step = "Start it again with: homefire up"
+
+
+class Overloaded(DaemonError):
+    """Too many requests wait, or this one waited too long for its model."""
+
+    code = "overloaded"
+    default_step = "Try again in a moment; `homefire status` shows what waits."
+
+
+class DaemonNotRunning(DaemonError):
+    """No daemon answers at this home's address."""
+
+    code = "daemon_not_running"
+    default_step = "Start it with: homefire up"
+
+
+class DaemonNotStarted(DaemonError):
+    """The daemon was started and did not become ready."""
+
+    code = "daemon_not_started"
+
+
+class OldSqlite(DaemonError):
+    """The SQLite library is older than 3.51.3 and has known corruption bugs."""
+
+    code = "old_sqlite"
+    default_step = "Install Homefire again: make run (or pip install --force-reinstall apsw)."
+
+
+class PageMissing(DaemonError):
+    """The web page was not built into this installation."""
+
+    code = "page_missing"
+    default_step = "Build it with: python tasks.py page"
+
+
+class CheckoutNeeded(DaemonError):
+    """The verb runs programs that only a checkout of the repository carries."""
+
+    code = "checkout_needed"
+    default_step = "Clone the repository and run it there."
+
+
+class EngineError(HomefireError):
+    """The process that runs a model failed; the daemon lives on."""
+
+    code = "engine_failed"
+    status = 502
+    source = "engine"
+
+
+class EngineFailed(EngineError):
+    """The engine did not start, or answered with an error of its own."""
+
+
+class EngineDied(EngineError):
+    """The engine's process ended in the middle of an answer. The next request starts it again."""
+
+    code = "engine_died"
+    default_step = "Send the request again: the model is started anew."
+
+
+class EngineBroken(EngineError):
+    """The engine crashed several times within a minute; it rests before the next try."""
+
+    code = "engine_broken"
+    status = 503
+    default_step = "See the engine's log with: homefire doctor. Another model may work."
+
+
+class MachineError(HomefireError):
+    """The machine refuses: disk, port, permissions."""
+
+    code = "machine_error"
+    status = 503
+    source = "machine"
+
+
+class DiskFull(MachineError):
+    """No space is left where Homefire keeps its state. Reading goes on; writing resumes when there is space."""
+
+    code = "disk_full"
+    status = 507
+    default_step = "Free some space on that disk; nothing has to be restarted."
+
+
+class HomeNotWritable(MachineError):
+    """The home folder cannot be written."""
+
+    code = "home_not_writable"
+    default_step = "Give yourself write access to it, or choose another with HOMEFIRE_HOME."
+
+
+class HomeInUse(MachineError):
+    """Another daemon runs on the same home."""
+
+    code = "home_in_use"
+    status = 409
+    default_step = "Use that one, stop it with `homefire down`, or choose another home with HOMEFIRE_HOME."
+
+
+class PortInUse(MachineError):
+    """Another program listens on the port."""
+
+    code = "port_in_use"
+    status = 409
+    default_step = "Stop that program, or choose another port with HOMEFIRE_PORT."
+
+
+class StoreDamaged(MachineError):
+    """The database is corrupt, or was written by a newer Homefire."""
+
+    code = "store_damaged"
+    default_step = "Keep the file; move homefire.db away to start anew, and report what happened."
+
+
+def leaves() -> Iterator[type[HomefireError]]:
+    """Every error class with a code of its own, for the documentation test and for reading envelopes back."""
+    seen: set[str] = set()
+    stack: list[type[HomefireError]] = [HomefireError]
+    while stack:
+        cls = stack.pop()
+        stack.extend(cls.__subclasses__())
+        if cls.code not in seen:
+            seen.add(cls.code)
+            yield cls
+
+
+def from_envelope(body: dict[str, Any]) -> HomefireError:
+    """The error that an envelope describes; an unknown code becomes a plain `HomefireError` with that message."""
+    inner = body.get("error")
+    if not isinstance(inner, dict):
+        return InternalError(f"An answer without an error envelope came back: {str(body)[:200]}")
+    for cls in leaves():
+        if cls.code == inner.get("code"):
+            return cls(str(inner.get("message")), str(inner.get("next_step") or ""), param=inner.get("param"))
+    return InternalError(str(inner.get("message")), str(inner.get("next_step") or ""))

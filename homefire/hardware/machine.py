@@ -1,0 +1,76 @@
+"""The machine's processor and memory.
+
+Promises: counts the cores this process may use (containers and `taskset` give fewer than the machine has).
+Does not cover: GPUs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Memory in bytes; `cores` are physical ones this process may use."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    memory_available_bytes: int
+
+
+def detect() -> Machine:
+    """What this machine is, now."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return Machine(
+        system=f"{platform.system()} {platform.release()}",
+        processor=_processor(),
+        cores=_cores(),
+        memory_bytes=memory.total,
+        memory_available_bytes=memory.available,
+    )
+
+
+def compute_threads(setting: int = 0) -> int:
+    """Threads for a model: the setting, or physical cores less one, at least one.
+
+    With every core busy the engine's threads wait for each other at each layer: on a machine that does anything else,
+    decoding then becomes several times slower.
+    """
+    return setting or max(1, _cores() - 1)
+
+
+def process_memory(pid: int) -> int:
+    """Resident bytes of a process, 0 if it is gone."""
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _cores() -> int:
+    import psutil
+
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else physical
+    return max(1, min(physical, allowed))
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        try:
+            for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+        except OSError:
+            pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,155 @@
+"""The only file that knows where state lives. Names from outside become typed values before they become paths.
+
+Promises: no path is ever made from text that a request carries, only from a `Digest`, a `ModelName` or a `KeyName`, whose
+constructors refuse everything that could leave its folder. Folders are private (0700), made on demand.
+Does not cover: what stands in the files (`store/`, `models/`), and reading settings (`settings.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from homefire.errors import DiskFull, HomefireError, HomeNotWritable, InvalidRequest, MachineError
+
+
+class Digest(str):
+    """A sha256 in lower-case hexadecimal: the name of a blob. Raises InvalidRequest for anything else."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Digest:
+        if not re.fullmatch(r"[0-9a-f]{64}", text):
+            raise InvalidRequest(f"Not a sha256 digest: {text[:80]!r}", "Give 64 hexadecimal digits.")
+        return super().__new__(cls, text)
+
+
+class ModelName(str):
+    """A model's name: letters, digits, and . _ - : inside, at most 128 characters. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> ModelName:
+        if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,126}[A-Za-z0-9])?", text) or ".." in text:
+            raise InvalidRequest(
+                f"Not a model name: {text[:80]!r}",
+                "Use letters, digits, dots, dashes and underscores, at most 128.",
+                param="name",
+            )
+        return super().__new__(cls, text)
+
+
+class KeyName(str):
+    """A key's name as a person gives it: 1 to 64 printable characters. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> KeyName:
+        if not 1 <= len(text) <= 64 or not text.isprintable() or text != text.strip() or "/" in text:
+            raise InvalidRequest(
+                f"Not a key name: {text[:80]!r}", "Use 1 to 64 printable characters without '/'.", param="name"
+            )
+        return super().__new__(cls, text)
+
+
+# sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
+_SOCKET_PATH_LIMIT = 100
+
+
+class Paths:
+    """Every place below one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = home / "config.toml"
+        self.keys = home / "keys"
+        self.database = home / "homefire.db"
+        self.blobs = home / "blobs"
+        self.logs = home / "logs"
+        self.run = home / "run"
+        self.lock = self.run / "daemon.lock"
+        self.address = self.run / "daemon.json"
+        self.daemon_log = self.logs / "daemon.log"
+
+    def __repr__(self) -> str:
+        return f"Paths({str(self.home)!r})"
+
+    def blob(self, digest: Digest) -> Path:
+        """Where the blob of this digest lies, whether or not it is there."""
+        return self.blobs / "sha256" / digest[:2] / digest
+
+    def engine_log(self, model: ModelName) -> Path:
+        """Where a model's child writes what it says."""
+        return self.logs / f"engine-{_file_name(model)}.log"
+
+    def engine_socket(self, model: ModelName) -> Path | None:
+        """A unix socket for a model's child, or None on systems without them (Windows).
+
+        A home with a very long path would overflow the socket's address; its sockets then lie in a private folder of the
+        system's temporary directory, whose name is derived from the home.
+        """
+        if sys.platform == "win32":
+            return None
+        path = self.run / f"{_file_name(model)}.sock"
+        if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+            return path
+        tag = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"homefire-{os.getuid()}-{tag}"
+        make_private_folder(folder)
+        return folder / f"{_file_name(model)}.sock"
+
+    def prepare(self) -> None:
+        """Makes the folders. Raises HomeNotWritable or DiskFull, each with the next step."""
+        for folder in (self.home, self.blobs, self.logs, self.run):
+            make_private_folder(folder)
+        probe = self.run / f".probe-{os.getpid()}"
+        try:
+            with probe.open("wb") as file:
+                file.write(b"homefire")
+            probe.unlink()
+        except OSError as problem:
+            raise from_os(problem, self.home) from None
+
+
+def default_home(environment: Mapping[str, str] | None = None) -> Path:
+    """`HOMEFIRE_HOME`, or `.homefire` in the user's home folder."""
+    environment = os.environ if environment is None else environment
+    given = environment.get("HOMEFIRE_HOME", "")
+    return Path(given).expanduser().absolute() if given else Path.home() / ".homefire"
+
+
+def make_private_folder(folder: Path) -> None:
+    """Makes `folder` for this user alone (0700), and tightens it if it is this user's and wider.
+
+    Raises HomeNotWritable or DiskFull. A folder of another user is refused: what is written there could be read.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if sys.platform != "win32":
+            found = folder.stat()
+            if found.st_uid != os.getuid():
+                raise HomeNotWritable(f"{folder} belongs to another user (uid {found.st_uid}).")
+            if found.st_mode & 0o077:
+                folder.chmod(0o700)
+    except OSError as problem:
+        raise from_os(problem, folder) from None
+
+
+def from_os(problem: OSError, where: Path) -> HomefireError:
+    """The leaf of the error tree that an operating system's error below the home means."""
+    if problem.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return DiskFull(f"The disk of {where} is full.")
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        return HomeNotWritable(f"{where} cannot be written: {problem.strerror}.")
+    return MachineError(f"{where}: {problem.strerror or problem}.")
+
+
+def _file_name(model: ModelName) -> str:
+    # A colon is not allowed in Windows file names; % cannot stand in a model name, so no two names meet.
+    return model.replace(":", "%3A")

@@ -1,0 +1,13 @@
+"""The store: one SQLite database with one writer and many readers, and blobs by digest.
+
+Promises: what `write` has answered survives kill -9 and a power cut (WAL, synchronous=FULL, group commit); nobody but the
+daemon writes it; a full disk or a lost permission is one clear error and the store works again when the cause is gone.
+Does not cover: which conversations or keys exist in memory (`server/`), and rebuildable state (`indexes/`, `cache/`).
+"""
+
+from homefire.store.blobs import Blobs
+from homefire.store.conversations import Conversation, Conversations, StoredMessage
+from homefire.store.database import Store
+from homefire.store.keys import KeyRow, Keys, SessionRow
+
+__all__ = ["Blobs", "Conversation", "Conversations", "KeyRow", "Keys", "SessionRow", "Store", "StoredMessage"]

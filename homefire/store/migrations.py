@@ -1,0 +1,47 @@
+"""Numbered migrations of the one database, applied in order, each in its own transaction.
+
+Promises: a migration that has landed is never edited; a new one is appended. `user_version` is the number of the last one.
+Does not cover: moving back. A database written by a newer Homefire is refused, not guessed at.
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    # 1: keys and the page's sessions; only hashes of secrets are stored.
+    """
+    CREATE TABLE keys (
+        name TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, created_at REAL NOT NULL, last_used_at REAL
+    ) STRICT;
+    CREATE TABLE sessions (
+        hash BLOB PRIMARY KEY, created_at REAL NOT NULL, expires_at REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE notices (name TEXT PRIMARY KEY, shown_at REAL NOT NULL) STRICT;
+    """,
+    # 2: conversations: a tree of messages each. Deleting marks; `purge` removes what was marked long enough ago.
+    """
+    CREATE TABLE conversations (
+        id TEXT PRIMARY KEY, title TEXT NOT NULL, model TEXT, system TEXT, notice TEXT,
+        created_at REAL NOT NULL, updated_at REAL NOT NULL, deleted_at REAL
+    ) STRICT;
+    CREATE INDEX conversations_by_update ON conversations (updated_at DESC);
+    CREATE TABLE messages (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+        conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
+        parent TEXT, role TEXT NOT NULL, content TEXT NOT NULL, model TEXT, state TEXT NOT NULL, error TEXT,
+        created_at REAL NOT NULL, usage TEXT, timings TEXT
+    ) STRICT;
+    CREATE INDEX messages_by_conversation ON messages (conversation, seq);
+    CREATE INDEX messages_streaming ON messages (state) WHERE state = 'streaming';
+    """,
+    # 3: installed models beside the built-in one; the file itself is a blob.
+    """
+    CREATE TABLE models (
+        name TEXT PRIMARY KEY, digest TEXT NOT NULL, size_bytes INTEGER NOT NULL, facts TEXT NOT NULL, added_at REAL NOT NULL
+    ) STRICT;
+    """,
+    # 4: words of titles and messages, for finding a conversation again.
+    """
+    CREATE VIRTUAL TABLE words USING fts5 (
+        conversation UNINDEXED, source UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2'
+    );
+    INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+    """,
+)

@@ -1,0 +1,189 @@
+"""One child process: spawn, ready, ended.
+
+    new -> starting -> ready -> ended
+                 \\-> ended (failed to become ready)
+
+| call    | new            | starting         | ready            | ended            |
+|---------|----------------|------------------|------------------|------------------|
+| start() | spawns, waits  | error            | error            | error            |
+| stop()  | nothing        | ends it          | ends it          | nothing          |
+| wait()  | error          | waits for the end| waits for the end| returns at once  |
+
+Promises: `start` returns when the child has said it is ready, or raises EngineFailed with the last lines of its log within
+`ready_seconds`; after `stop` there is no process; secrets go through the environment given, never the command line.
+Does not cover: starting again (`Backoff` says when, the owner does it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from homefire.errors import EngineFailed, MachineError
+
+State = Literal["new", "starting", "ready", "ended"]
+# What of the parent's environment a child needs to run at all; nothing else is handed on.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+             "HIP_VISIBLE_DEVICES", "VIRTUAL_ENV", "PYTHONPATH")  # fmt: skip
+LOG_TAIL = 2000
+LOG_LIMIT = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """What to run. `argv` without a shell; `log` receives all that it prints."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    ready_seconds: float = 60.0
+    grace_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a child ended. `expected` is true when `stop` asked for it."""
+
+    code: int
+    expected: bool
+    ran_seconds: float
+
+    def describe(self) -> str:
+        """In words, such as "was killed by SIGSEGV"."""
+        if self.code < 0:
+            with contextlib.suppress(ValueError):
+                return f"was killed by {signal.Signals(-self.code).name}"
+        return f"ended with status {self.code}"
+
+
+class Child:
+    """See the table above. Made and used on one event loop, which must be the main thread's: the kernel's parent-death
+    signal fires when the spawning *thread* ends."""
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self.spec = spec
+        self.state: State = "new"
+        self.facts: dict[str, Any] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiter: asyncio.Task[Exit] | None = None
+        self._stopping = False
+        self._started = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while there is one."""
+        return self._process.pid if self._process is not None and self.state != "ended" else None
+
+    async def start(self) -> dict[str, Any]:
+        """Spawns the child and waits until it is ready; returns the facts it gave. Raises EngineFailed."""
+        if self.state != "new":
+            raise RuntimeError(f"{self.spec.name} was started already")
+        self.state = "starting"
+        self._started = time.monotonic()
+        self._process = await self._spawn()
+        self._waiter = asyncio.create_task(self._reap(self._process))
+        try:
+            self.facts = await asyncio.wait_for(self._first_word(self._process), self.spec.ready_seconds)
+        except TimeoutError:
+            await self.stop()
+            raise self._failure(f"was not ready within {self.spec.ready_seconds:g} s") from None
+        except BaseException:
+            await self.stop()
+            raise
+        self.state = "ready"
+        return self.facts
+
+    async def wait(self) -> Exit:
+        """Waits for the end, however it comes."""
+        if self._waiter is None:
+            raise RuntimeError(f"{self.spec.name} was never started")
+        return await asyncio.shield(self._waiter)
+
+    async def stop(self) -> None:
+        """Ends the child: SIGTERM, after the grace SIGKILL. Returns when the process is gone."""
+        if self._process is None or self._waiter is None:
+            return
+        self._stopping = True
+        self._signal("terminate")
+        done, _ = await asyncio.wait({self._waiter}, timeout=self.spec.grace_seconds)
+        if not done:
+            self._signal("kill")
+            await asyncio.wait({self._waiter})
+
+    def _signal(self, how: Literal["terminate", "kill"]) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                getattr(self._process, how)()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | self.spec.environment
+        flags: dict[str, Any] = (
+            {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+            if sys.platform == "win32"
+            else {"start_new_session": True}  # Ctrl-C in the terminal is for the daemon; it ends its children itself
+        )
+        try:
+            _rotate(self.spec.log)
+            with self.spec.log.open("ab") as log:
+                return await asyncio.create_subprocess_exec(
+                    *self.spec.argv,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    **flags,
+                )
+        except OSError as problem:
+            self.state = "ended"
+            raise MachineError(f"{self.spec.name} could not be started: {problem}.") from None
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
+        code = await process.wait()
+        self.state = "ended"
+        return Exit(code, self._stopping, time.monotonic() - self._started)
+
+    async def _first_word(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line:
+            ended = await self.wait()
+            raise self._failure(ended.describe() + " before it was ready")
+        word = json.loads(line)
+        if "failed" in word:
+            await self.wait()
+            raise self._failure(f"could not start: {word['failed']}")
+        facts: dict[str, Any] = word["ready"]
+        return facts
+
+    def _failure(self, what: str) -> EngineFailed:
+        tail = log_tail(self.spec.log)
+        said = f" It last said: {tail.splitlines()[-1]}" if tail else ""
+        return EngineFailed(f"{self.spec.name} {what}.{said}", f"Its log is {self.spec.log}")
+
+
+def log_tail(path: Path, size: int = LOG_TAIL) -> str:
+    """The last `size` bytes of a log as text, or nothing."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _rotate(log: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_LIMIT:
+            log.replace(log.with_suffix(".old.log"))
