@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from homefire.errors import BadSetting
 
@@ -54,7 +54,9 @@ class Settings:
     body_mib: int = _row(32, "Largest request body in MiB.", 1, 4096)
 
 
-SETTINGS: tuple[Setting, ...] = tuple(Setting(f.name, f.default, **f.metadata) for f in fields(Settings))
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(row.name, cast("int | str", row.default), **row.metadata) for row in fields(Settings)
+)
 
 # A removed name answers with its replacement instead of a mere "unknown".
 REMOVED: Mapping[str, str] = {}

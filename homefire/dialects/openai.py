@@ -338,7 +338,7 @@ def render_model(name: str, created: float, context_length: int) -> bytes:
 
 def _model(name: str, created: float, context_length: int) -> dict[str, Any]:
     return {
-        "id": name,
+        "id": str(name),
         "object": "model",
         "created": int(created),
         "owned_by": "homefire",

@@ -18,7 +18,7 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 
 
-class Closed(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Closed(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON object in which unknown fields are refused."""
 
 

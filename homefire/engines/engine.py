@@ -27,8 +27,8 @@ from homefire.messages import ChatRequest, CompletionRequest, Event
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` None means a loopback
-    port (systems without unix sockets)."""
+    """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
+    path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port."""
 
     name: str
     path: Path

@@ -33,7 +33,7 @@ def main() -> None:
 
         server = Server(_parameters(arguments))
         address = _address(server.listening_address)
-    except Exception as problem:  # native code raises many kinds; the parent needs one sentence, whatever it was
+    except (RuntimeError, ValueError, TypeError, OSError, MemoryError, ImportError) as problem:
         rope.failed(str(problem) or type(problem).__name__)
         sys.exit(1)
     rope.ready(address=address)

@@ -20,6 +20,7 @@ from homefire.errors import BadModelFile, BuiltInModel, ModelExists, UnknownMode
 from homefire.models.gguf import Header, read_header
 from homefire.paths import Digest, ModelName, Paths
 from homefire.store import Blobs, Store
+from homefire.store.database import Row
 
 PILOT = ModelName("pilot")
 PILOT_FILE = Path(__file__).parent / "pilot.gguf"
@@ -64,7 +65,8 @@ class Library:
         header = await asyncio.to_thread(read_header, PILOT_FILE)
         self._models = {PILOT: Model(PILOT, "built-in", PILOT_FILE, PILOT_FILE.stat().st_size, _facts(header))}
         query = "SELECT name, digest, size_bytes, facts FROM models ORDER BY added_at"
-        for name, digest, size, facts in await self._store.read(lambda c: c.execute(query).fetchall()):
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query).fetchall())
+        for name, digest, size, facts in rows:
             path = self._paths.blob(Digest(digest))
             self._models[name] = Model(
                 ModelName(name), "imported", path, size, Facts(**json.loads(facts)), Digest(digest)

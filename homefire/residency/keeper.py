@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from homefire.engines.engine import Engine
 from homefire.errors import EngineBroken, HomefireError, InternalError, Overloaded, ShuttingDown
@@ -32,6 +33,7 @@ class _Resident:
     state: scheduler.State
     leases: int = 0
     started: float = 0.0
+    life: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -126,10 +128,10 @@ class Keeper:
     async def evict(self, model: str) -> None:
         """Unloads the model and waits until it is gone; answers under way on it break."""
         resident = self._residents.get(model)
-        if resident is not None:
+        if resident is not None and resident.life is not None:
             resident.state = "stopping"
             await resident.engine.stop()
-            self._forget(model, resident)
+            await asyncio.wait((resident.life,))
 
     async def close(self) -> None:
         """Refuses who waits and ends every child."""
@@ -150,10 +152,10 @@ class Keeper:
         try:
             return await asyncio.wait_for(waiter.future, self._wait_seconds)
         except TimeoutError:
+            _give_up(waiter)
             raise Overloaded(f"The request waited {self._wait_seconds:g} s for '{model}'.") from None
         except asyncio.CancelledError:
-            if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
-                waiter.future.result().release()
+            _give_up(waiter)
             raise
         finally:
             self._waiting.pop(number, None)
@@ -181,8 +183,9 @@ class Keeper:
                 case Start(model):
                     self._start(model)
                 case Stop(model):
+                    log.info("'%s' leaves the memory", model)
                     self._residents[model].state = "stopping"
-                    self._spawn(self._stop(model, self._residents[model]))
+                    self._spawn(self._residents[model].engine.stop())
                 case Later(seconds):
                     self._timer = asyncio.get_running_loop().call_later(seconds, self._step)
 
@@ -194,10 +197,10 @@ class Keeper:
             return
         resident = _Resident(engine, "starting", started=time.monotonic())
         self._residents[model] = resident
-        self._spawn(self._live(model, resident))
+        resident.life = self._spawn(self._live(model, resident))
 
     async def _live(self, model: str, resident: _Resident) -> None:
-        """One engine's life, from start to end."""
+        """One engine's life, from start to end. Only here is a resident forgotten: whoever wants it gone stops its engine."""
         try:
             await resident.engine.start()
         except HomefireError as problem:
@@ -215,11 +218,6 @@ class Keeper:
         if cause and resident.state != "stopping":
             log.warning("the engine of '%s' %s", model, cause)
             self._note_crash(model, resident)
-        await resident.engine.stop()
-        self._forget(model, resident)
-
-    async def _stop(self, model: str, resident: _Resident) -> None:
-        log.info("'%s' leaves the memory", model)
         await resident.engine.stop()
         self._forget(model, resident)
 
@@ -254,10 +252,11 @@ class Keeper:
     def _broken(self, model: str, seconds: float) -> EngineBroken:
         return EngineBroken(f"The engine of '{model}' crashed several times; the next try is in {seconds:.0f} s.")
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -266,3 +265,9 @@ class Keeper:
             for waiter in self._waiting.values():
                 if not waiter.future.done():
                     waiter.future.set_exception(InternalError(f"A model's task failed: {problem!r}."))
+
+
+def _give_up(waiter: _Waiter) -> None:
+    """A lease that was granted in the same turn of the loop in which its waiter left goes back."""
+    if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
+        waiter.future.result().release()

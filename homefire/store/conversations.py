@@ -12,14 +12,13 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import apsw
 
 from homefire.errors import UnknownConversation, UnknownMessage
 from homefire.store.database import Row, Store
 
-State = Literal["streaming", "complete", "stopped", "interrupted", "failed"]
 TITLE_LENGTH = 60
 UNDO_SECONDS = 600.0
 
@@ -225,18 +224,14 @@ class Conversations:
         """At start: answers that were streaming when the last daemon ended read `interrupted`. Returns how many."""
 
         def change(c: apsw.Connection) -> int:
-            left = c.execute("SELECT id, conversation, content FROM messages WHERE state = 'streaming'").fetchall()
+            query = "SELECT id, conversation, content FROM messages WHERE state = 'streaming'"
+            left: list[Row] = c.execute(query).fetchall()
             for message_id, conversation_id, content in left:
                 c.execute("UPDATE messages SET state = 'interrupted' WHERE id = ?", (message_id,))
                 _index(c, conversation_id, message_id, content)
             return len(left)
 
         return await self._store.write(change)
-
-
-def with_state(message: StoredMessage, state: State, **changes: Any) -> StoredMessage:
-    """The message in another state."""
-    return replace(message, state=state, **changes)
 
 
 def _new_message(parent: str | None, role: str, content: str, model: str | None, state: str) -> StoredMessage:
@@ -277,7 +272,7 @@ def _load(c: apsw.Connection, conversation_id: str) -> Conversation:
     row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
     assert row is not None
     rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))
-    return Conversation(*row, messages=tuple(_message(found) for found in rows))
+    return replace(Conversation(*row), messages=tuple(_message(found) for found in rows))
 
 
 def _message(row: Row) -> StoredMessage:

@@ -1,0 +1,186 @@
+"""The one Python client: the same calls over HTTP, or in this process over ASGI. Synchronous; everything behind it is async.
+
+    with Homefire.connect() as home:                  # finds the daemon of this home, with the command line's own key
+        for event in home.ask(conversation_id, "hello"):
+            print(event)
+
+Promises: every failure is a leaf of the error tree, the daemon's own errors with the code it gave; streams can be left at any
+time, which stops the answer.
+Does not cover: OpenAI's routes in full (`openai` or any other client does that); retrying.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from homefire.errors import (
+    DaemonNotRunning,
+    EngineError,
+    HomefireError,
+    InternalError,
+    RequestTimeout,
+    ShuttingDown,
+    from_envelope,
+)
+from homefire.paths import Paths, default_home
+
+if TYPE_CHECKING:
+    import httpx2
+
+TIMEOUT_SECONDS = 30.0
+# A model may have to load before the first byte of an answer.
+ANSWER_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event of a stream: its name and its JSON."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class Homefire:
+    """A connection to one daemon. Use as a context manager, or call `close`."""
+
+    def __init__(self, http: httpx2.Client) -> None:
+        self._http = http
+
+    @classmethod
+    def connect(cls, home: Path | None = None, url: str = "", key: str = "") -> Homefire:
+        """To the daemon of `home` (default: HOMEFIRE_HOME), or to `url` with `key`. Raises DaemonNotRunning."""
+        import httpx2
+
+        if not url:
+            paths = Paths(home or default_home())
+            url, key = find_daemon(paths), key or read_local_key(paths)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return cls(httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False))
+
+    @classmethod
+    def over(cls, transport: httpx2.BaseTransport, url: str, key: str) -> Homefire:
+        """Over any transport; tests use one that calls the application in this process."""
+        import httpx2
+
+        return cls(httpx2.Client(transport=transport, base_url=url, headers={"authorization": f"Bearer {key}"}))
+
+    def __enter__(self) -> Homefire:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._http.close()
+
+    def get(self, path: str, **query: str | int | float) -> dict[str, Any]:
+        """GET, as JSON."""
+        return self._json("GET", path, params=query)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """POST, as JSON; an empty answer gives an empty object."""
+        return self._json("POST", path, json=body or {})
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PATCH, as JSON."""
+        return self._json("PATCH", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """DELETE."""
+        self._json("DELETE", path)
+
+    def stream(self, path: str, body: dict[str, Any]) -> Iterator[ServerEvent]:
+        """POST, as events. Leaving the iteration closes the connection. Raises what an `error` event says."""
+        import httpx2
+
+        timeout = httpx2.Timeout(TIMEOUT_SECONDS, read=ANSWER_SECONDS)
+        try:
+            with self._http.stream("POST", path, json=body, timeout=timeout) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _error_of(response)
+                yield from _events(response.iter_lines())
+        except httpx2.TransportError as problem:
+            raise _transport_error(problem) from None
+
+    def status(self) -> dict[str, Any]:
+        """What runs (docs/api.md, Status)."""
+        return self.get("/homefire/v1/status")
+
+    def models(self) -> dict[str, Any]:
+        """The installed models."""
+        return self.get("/homefire/v1/models")
+
+    def ask(self, conversation_id: str, content: str, **fields: Any) -> Iterator[ServerEvent]:
+        """Says something in a conversation; yields the answer's events."""
+        return self.stream(f"/homefire/v1/conversations/{conversation_id}/messages", {"content": content, **fields})
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        import httpx2
+
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx2.TransportError as problem:
+            raise _transport_error(problem) from None
+        if response.status_code >= 400:
+            raise _error_of(response)
+        if not response.content:
+            return {}
+        found: dict[str, Any] = response.json()
+        return found
+
+
+def find_daemon(paths: Paths) -> str:
+    """The address of the home's daemon. Raises DaemonNotRunning when none has announced itself."""
+    try:
+        return str(json.loads(paths.address.read_text("utf-8"))["url"])
+    except (OSError, ValueError, KeyError):
+        raise DaemonNotRunning(f"No daemon runs on {paths.home}.") from None
+
+
+def read_local_key(paths: Paths) -> str:
+    """The command line's own key. Raises DaemonNotRunning when there is none yet: the daemon makes it."""
+    try:
+        return str(json.loads(paths.keys.read_text("utf-8"))["local"])
+    except (OSError, ValueError, KeyError):
+        raise DaemonNotRunning(f"{paths.keys} holds no key; the daemon makes it when it starts.") from None
+
+
+def _events(lines: Iterator[str]) -> Iterator[ServerEvent]:
+    name, ended = "", False
+    for line in lines:
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            data = json.loads(line[6:])
+            if name == "error":
+                raise from_envelope(data)
+            ended = name == "done"
+            yield ServerEvent(name, data)
+    if not ended:
+        raise ShuttingDown("The stream ended before the answer did: the daemon stopped.")
+
+
+def _error_of(response: httpx2.Response) -> HomefireError:
+    try:
+        return from_envelope(response.json())
+    except ValueError:
+        return InternalError(f"The daemon answered {response.status_code} without an envelope.")
+
+
+def _transport_error(problem: httpx2.TransportError) -> HomefireError:
+    import httpx2
+
+    if isinstance(problem, httpx2.ConnectError):
+        return DaemonNotRunning("The daemon does not answer.")
+    if isinstance(problem, httpx2.TimeoutException):
+        return RequestTimeout("The daemon did not answer in time.", "Look at: homefire status")
+    return EngineError(f"The connection to the daemon broke: {problem}.", "Look at: homefire status")

