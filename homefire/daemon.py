@@ -175,7 +175,7 @@ class Daemon:
         part = self.paths.address.with_suffix(".new")
         try:
             part.write_text(json.dumps(facts), "utf-8")
-            os.replace(part, self.paths.address)
+            part.replace(self.paths.address)
         except OSError as problem:
             raise from_os(problem, part) from None
         _first_line({"ready": facts})

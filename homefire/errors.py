@@ -86,7 +86,9 @@ class MissingKey(ClientError):
     code = "missing_key"
     status = 401
     type = "authentication_error"
-    default_step = "Send 'Authorization: Bearer KEY'; make a key with: homefire key add NAME. For the page: homefire link"
+    default_step = (
+        "Send 'Authorization: Bearer KEY'; make a key with: homefire key add NAME. For the page: homefire link"
+    )
 
 
 class BadKey(ClientError):

@@ -106,7 +106,5 @@ def _checked(row: Setting, value: Any, origin: str) -> int | str:
     if not isinstance(number, int) or isinstance(number, bool):
         raise BadSetting(f"{origin}: '{row.name}' must be a whole number, not {value!r}.", param=row.name)
     if (row.low is not None and number < row.low) or (row.high is not None and number > row.high):
-        raise BadSetting(
-            f"{origin}: '{row.name}' must be from {row.low} to {row.high}, not {number}.", param=row.name
-        )
+        raise BadSetting(f"{origin}: '{row.name}' must be from {row.low} to {row.high}, not {number}.", param=row.name)
     return number

@@ -7,9 +7,9 @@ Does not cover: Markdown in the terminal: it prints what the model writes.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from homefire.cli.main import parser_for, print_json, show_error
@@ -22,7 +22,9 @@ HELP = "/exit leaves, /new begins a new conversation, /model NAME changes the mo
 def run(verb: str, argv: list[str]) -> int:
     """Runs `homefire chat`."""
     parser = parser_for("chat")
-    parser.add_argument("prompt", nargs="*", help="what to say; without it, a conversation begins ('-' reads standard input)")
+    parser.add_argument(
+        "prompt", nargs="*", help="what to say; without it, a conversation begins ('-' reads standard input)"
+    )
     parser.add_argument("--model", help="model to talk to (default: the setting 'model')")
     parser.add_argument("--system", help="system prompt")
     parser.add_argument("--continue", dest="resume", action="store_true", help="go on with the newest conversation")
@@ -32,9 +34,7 @@ def run(verb: str, argv: list[str]) -> int:
     parser.add_argument("--no-keep", action="store_true", help="forget the conversation afterwards")
     options = parser.parse_args(argv)
     sampling = {
-        name: value
-        for name in ("temperature", "max_tokens", "seed")
-        if (value := getattr(options, name)) is not None
+        name: value for name in ("temperature", "max_tokens", "seed") if (value := getattr(options, name)) is not None
     }
     with Homefire.connect() as home:
         session = Session(home, options.model, options.system, sampling)
@@ -123,10 +123,8 @@ def _once(session: Session, prompt: str, as_json: bool) -> int:
 
 
 def _converse(session: Session) -> int:
-    try:
-        import readline  # noqa: F401  line editing and history, where the system has it
-    except ImportError:
-        pass
+    with contextlib.suppress(ImportError):  # line editing and history, where the system has it
+        import readline  # noqa: F401
     print(f"Talking to {session.model or 'the default model'}. {HELP}", file=sys.stderr)
     while True:
         try:
@@ -169,7 +167,7 @@ def _turn(session: Session, line: str) -> None:
 def _show(events: Iterator[ServerEvent]) -> bool:
     """Prints an answer as it comes; false if Ctrl-C stopped it. Closing the stream stops the model."""
     began = False
-    with closing(events) as stream:  # type: ignore[type-var]
+    with contextlib.closing(events) as stream:  # type: ignore[type-var]
         try:
             for event in stream:
                 if event.name == "notice":

@@ -60,7 +60,12 @@ def _daemon() -> dict[str, Any]:
         return _check("daemon", "wrong", problem.message, problem.next_step)
     broken = [model["name"] for model in status["models"] if model["state"] == "broken"]
     if broken:
-        return _check("daemon", "warning", f"runs; crashed too often: {', '.join(broken)}", f"See the logs in {status['home']}/logs")
+        return _check(
+            "daemon",
+            "warning",
+            f"runs; crashed too often: {', '.join(broken)}",
+            f"See the logs in {status['home']}/logs",
+        )
     return _check("daemon", "ok", f"runs at {status['url']}", "")
 
 

@@ -53,7 +53,8 @@ def _add(home: Homefire, name: str, as_json: bool) -> None:
         print_json(made)
         return
     url = home.status()["url"]
-    print(f"{made['key']}\n\nKeep it: it is not shown again. Any OpenAI client works with\n  base URL  {url}/v1\n  API key   the line above")
+    print(f"{made['key']}\n\nKeep it: it is not shown again. Any OpenAI client works with")
+    print(f"  base URL  {url}/v1\n  API key   the line above")
 
 
 def _day(moment: float) -> str:

@@ -123,7 +123,9 @@ def _down(argv: list[str]) -> int:
     deadline = time.monotonic() + DOWN_SECONDS
     while _alive(pid):
         if time.monotonic() > deadline:
-            raise DaemonNotRunning(f"The daemon (pid {pid}) does not end.", f"See {paths.daemon_log}; then: kill -9 {pid}")
+            raise DaemonNotRunning(
+                f"The daemon (pid {pid}) does not end.", f"See {paths.daemon_log}; then: kill -9 {pid}"
+            )
         time.sleep(0.02)
     if options.json:
         print_json({"stopped": True, "was_running": True, "pid": pid})
@@ -135,9 +137,12 @@ def _down(argv: list[str]) -> int:
 def _alive(pid: int) -> bool:
     try:
         if sys.platform == "win32":
-            return str(pid) in subprocess.run(
-                ["tasklist", "/FI", f"PID eq {pid}"], capture_output=True, text=True, check=False
-            ).stdout
+            return (
+                str(pid)
+                in subprocess.run(
+                    ["tasklist", "/FI", f"PID eq {pid}"], capture_output=True, text=True, check=False
+                ).stdout
+            )
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
@@ -171,7 +176,9 @@ def _status(argv: list[str]) -> int:
     print(f"  daemon    {_size(found['memory_bytes'])}")
     for model in found["models"]:
         restarts = f", {model['restarts']} crashes" if model["restarts"] else ""
-        print(f"  model     {model['name']}: {model['state']}, {_size(model['memory_bytes'])}, {model['leases']} in use{restarts}")
+        print(
+            f"  model     {model['name']}: {model['state']}, {_size(model['memory_bytes'])}, {model['leases']} in use{restarts}"
+        )
     if not found["models"]:
         print("  model     none in memory; one is loaded when it is asked")
     if found["waiting"]:

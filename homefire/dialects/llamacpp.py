@@ -179,7 +179,7 @@ def read_error(status: int, body: bytes) -> HomefireError:
         message, kind, inner = body.decode("utf-8", "replace")[:500], "", {}
     if kind == "exceed_context_size_error":
         return ContextOverflow(
-            f"The prompt has {inner.get('n_prompt_tokens', '?')} tokens and the model's context window {inner.get('n_ctx', '?')}.",
+            f"The prompt has {inner.get('n_prompt_tokens', '?')} tokens, the context window {inner.get('n_ctx', '?')}.",
             param="messages",
         )
     if status == 503:

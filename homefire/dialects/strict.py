@@ -35,7 +35,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         elif missing := re.search(r"missing required field `(.+)`", message):
             path = f"{path}.{missing[1]}".lstrip(".")
             message = f"The field '{path}' is missing"
-        raise InvalidRequest(f"{message}{f' (in {path})' if path and path not in message else ''}.", param=path) from None
+        raise InvalidRequest(
+            f"{message}{f' (in {path})' if path and path not in message else ''}.", param=path
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise InvalidJson(f"The body is not JSON: {problem}.") from None
     except RecursionError:

@@ -44,7 +44,7 @@ def _parameters(arguments: dict[str, Any]) -> Any:
     from xllamacpp import CommonParams
 
     path, slots = arguments["model"], arguments["slots"]
-    small = os.path.getsize(path) < SMALL_BYTES
+    small = Path(path).stat().st_size < SMALL_BYTES
     found = CommonParams()
     found.model.path = path
     found.model_alias = {arguments["alias"]}

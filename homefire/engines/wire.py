@@ -28,24 +28,24 @@ class ConnectionLost(Exception):
 
 
 class Wire:
-    """A pool of connections to one far side. `address` is a socket's path, or ("127.0.0.1", port)."""
+    """A pool of connections to one far side. `address` is a socket's path, or ("127.0.0.1", port); `host` is what the
+    Host header says."""
 
-    def __init__(self, address: str | tuple[str, int], key: str = "") -> None:
+    def __init__(self, address: str | tuple[str, int], key: str = "", host: str = "engine") -> None:
         self._address = address
         self._idle: list[_Connection] = []
-        self._key_line = f"Authorization: Bearer {key}\r\n" if key else ""
+        self._head = f"Host: {host}\r\n" + (f"Authorization: Bearer {key}\r\n" if key else "")
 
     async def post(self, path: str, body: bytes) -> Response:
         """Sends a JSON body; returns when the response's head is there. Raises ConnectionLost."""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: engine\r\n{self._key_line}"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\n{self._head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return await self._send(head.encode() + body)
 
     async def get(self, path: str) -> Response:
         """As `post`, for a GET."""
-        return await self._send(f"GET {path} HTTP/1.1\r\nHost: engine\r\n{self._key_line}\r\n".encode())
+        return await self._send(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
 
     def close(self) -> None:
         """Closes the idle connections."""

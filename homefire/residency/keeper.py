@@ -111,7 +111,8 @@ class Keeper:
     def view(self) -> tuple[list[ResidentView], int]:
         """The models in memory or resting after crashes, and how many requests wait."""
         views = [
-            ResidentView(name, r.state, r.leases, r.engine.pid, self._restarts(name)) for name, r in self._residents.items()
+            ResidentView(name, r.state, r.leases, r.engine.pid, self._restarts(name))
+            for name, r in self._residents.items()
         ]
         now = time.monotonic()
         for name, backoff in self._backoffs.items():

@@ -142,7 +142,7 @@ class Authority:
                 json.dump({"local": secret}, file)
             # The row first: a key file whose key is unknown would lock the command line out until the next start.
             row = await self._keys.add(LOCAL, digest(secret), replace=True)
-            os.replace(part, self._paths.keys)
+            part.replace(self._paths.keys)
         except OSError as problem:
             raise from_os(problem, self._paths.keys) from None
         self._by_hash = {hash_: name for hash_, name in self._by_hash.items() if name != LOCAL}

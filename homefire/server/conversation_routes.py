@@ -56,14 +56,14 @@ class NewConversation(Closed, kw_only=True):
 
 class ConversationChange(Closed, kw_only=True):
     title: Title | UnsetType = UNSET
-    model: ModelText | None | UnsetType = UNSET
-    system: System | None | UnsetType = UNSET
+    model: ModelText | UnsetType | None = UNSET
+    system: System | UnsetType | None = UNSET
 
 
 class Question(Closed, kw_only=True):
     content: Annotated[str, Meta(min_length=1)]
     model: ModelText | None = None
-    parent_id: str | None | UnsetType = UNSET
+    parent_id: str | UnsetType | None = UNSET
     sampling: SamplingBody | None = None
 
 
@@ -170,7 +170,9 @@ class ConversationRoutes:
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
         notice = NOTICE if model.source == "built-in" else None
-        question, answer, shown = await self._conversations.ask(conversation.id, body.content, parent, model.name, notice)
+        question, answer, shown = await self._conversations.ask(
+            conversation.id, body.content, parent, model.name, notice
+        )
         request = _request(conversation, [*path, question], model.name, body.sampling)
         preface: list[tuple[str, Any]] = [("message", question), ("message", answer)]
         if shown is not None:

@@ -95,11 +95,15 @@ def docs_page(description: dict[str, Any]) -> bytes:
     """The description as a page for people: plain HTML, no script, no style but the browser's own."""
     schemas = description["components"]["schemas"]
     parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>Homefire: the HTTP interface</title>"]
-    parts.append("<meta name=viewport content='width=device-width, initial-scale=1'><h1>Homefire: the HTTP interface</h1>")
+    parts.append(
+        "<meta name=viewport content='width=device-width, initial-scale=1'><h1>Homefire: the HTTP interface</h1>"
+    )
     parts.append("<p>Machine-readable: <a href=/openapi.json>/openapi.json</a>. Errors come in one envelope.</p>")
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
-            parts.append(f"<h2><code>{method.upper()} {html.escape(path)}</code></h2><p>{html.escape(operation['summary'])}</p>")
+            parts.append(
+                f"<h2><code>{method.upper()} {html.escape(path)}</code></h2><p>{html.escape(operation['summary'])}</p>"
+            )
             if "requestBody" in operation:
                 name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
                 parts.append(_fields(schemas[name]))

@@ -112,7 +112,9 @@ class Door:
         site = headers.get("sec-fetch-site", "none")
         if origin is None and site not in ("none", "same-origin"):
             # A link from another site may open the page itself; nothing else.
-            opens_page = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+            opens_page = (
+                headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+            )
             if not opens_page:
                 raise OriginRefused("The request comes from a page of another site.")
         return headers

@@ -1,6 +1,6 @@
 """The page's static files, and where they are.
 
-Promises: only files of the built page are ever served, read once into a table at start, so no path from a request touches the disk.
+Promises: only files of the built page are served, from a table made at start, so no path from a request touches the disk.
 Does not cover: building the page (`web/`, `hatch_build.py`).
 """
 

@@ -61,7 +61,8 @@ async def _next_message(receive: Receive) -> Message:
 
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"The body is larger than {limit / 2**20:g} MiB.", "Send less, or raise the setting 'body_mib' (docs/settings.md)."
+        f"The body is larger than {limit / 2**20:g} MiB.",
+        "Send less, or raise the setting 'body_mib' (docs/settings.md).",
     )
 
 

@@ -49,7 +49,7 @@ class Blobs:
                 digest, size = self._write(reading, part, total, progress)
                 final = self._paths.blob(digest)
                 make_private_folder(final.parent)
-                os.replace(part, final)
+                part.replace(final)
                 _sync_folder(final.parent)
                 _sync_folder(final.parent.parent)  # the folder itself may be new
             except OSError as problem:

@@ -88,7 +88,9 @@ class Conversations:
         await self._store.write(change)
         return made
 
-    async def list(self, words: str = "", limit: int = 50, before: float | None = None) -> tuple[list[Conversation], bool]:
+    async def list(
+        self, words: str = "", limit: int = 50, before: float | None = None
+    ) -> tuple[list[Conversation], bool]:
         """Conversations without messages, newest first, and whether there are more. `words` must all occur."""
 
         def query(c: apsw.Connection) -> list[Conversation]:
@@ -197,7 +199,9 @@ class Conversations:
     async def save_partial(self, message_id: str, content: str) -> None:
         """Keeps what a streaming answer says so far."""
         await self._store.write(
-            lambda c: c.execute("UPDATE messages SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
+            lambda c: c.execute(
+                "UPDATE messages SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id)
+            )
         )
 
     async def finish(self, conversation_id: str, message: StoredMessage) -> None:
@@ -261,7 +265,9 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
 
 
 def _require(c: apsw.Connection, conversation_id: str) -> str:
-    row = c.execute("SELECT title FROM conversations WHERE id = ? AND deleted_at IS NULL", (conversation_id,)).fetchone()
+    row = c.execute(
+        "SELECT title FROM conversations WHERE id = ? AND deleted_at IS NULL", (conversation_id,)
+    ).fetchone()
     if row is None:
         raise UnknownConversation(f"There is no conversation '{conversation_id}'.")
     return str(row[0])

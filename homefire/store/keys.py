@@ -75,7 +75,9 @@ class Keys:
     async def used(self, times: dict[str, float]) -> None:
         """Notes when keys were last used."""
         await self._store.write(
-            lambda c: c.executemany("UPDATE keys SET last_used_at = ? WHERE name = ?", [(t, n) for n, t in times.items()])
+            lambda c: c.executemany(
+                "UPDATE keys SET last_used_at = ? WHERE name = ?", [(t, n) for n, t in times.items()]
+            )
         )
 
     async def sessions(self) -> list[SessionRow]:
@@ -83,7 +85,8 @@ class Keys:
         now = time.time()
         return await self._store.read(
             lambda c: [
-                SessionRow(*row) for row in c.execute("SELECT hash, expires_at FROM sessions WHERE expires_at > ?", (now,))
+                SessionRow(*row)
+                for row in c.execute("SELECT hash, expires_at FROM sessions WHERE expires_at > ?", (now,))
             ]
         )
 

@@ -48,7 +48,12 @@ new MutationObserver(look).observe(document, { subtree: true, childList: true, c
 
 
 def find_chromium() -> str | None:
-    for candidate in (os.environ.get("CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium"), shutil.which("chromium-browser")):
+    for candidate in (
+        os.environ.get("CHROMIUM"),
+        "/usr/bin/chromium",
+        shutil.which("chromium"),
+        shutil.which("chromium-browser"),
+    ):
         if candidate and os.access(candidate, os.X_OK):
             return candidate
     return None
@@ -99,20 +104,22 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, daemon: Any) -> Iterator[Callable[..., Visit]]:
-    """Opens a page in a fresh profile: `visit()` with a one-time link, `visit(link=False)` without."""
+    """Opens a page in a fresh profile: `visit()` with a one-time link, `visit(link=False)` without; `to`: another daemon."""
     visits: list[Visit] = []
 
-    def open_page(*, link: bool = True, width: int = 1280, height: int = 800, touch: bool = False) -> Visit:
+    def open_page(
+        *, to: Any = daemon, link: bool = True, width: int = 1280, height: int = 800, touch: bool = False
+    ) -> Visit:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch, locale="en-GB"
         )
         context.set_default_timeout(15_000)
         context.add_init_script(WATCH_POLICY)
         context.add_init_script(WATCH_GROWTH)
-        made = Visit(context.new_page(), context, daemon.url.rstrip("/"))
+        made = Visit(context.new_page(), context, to.url.rstrip("/"))
         made.listen()
         visits.append(made)
-        made.page.goto(daemon.link() if link else daemon.url + "/")
+        made.page.goto(to.link() if link else to.url + "/")
         return made
 
     yield open_page

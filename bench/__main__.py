@@ -1,0 +1,27 @@
+"""`python -m bench NAME [--json]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from bench import router, start
+from bench.report import Report
+
+BENCHES = {"start": start.measure, "router": router.measure}
+
+
+def main() -> int:
+    """Runs one benchmark; 1 if it missed a goal."""
+    parser = argparse.ArgumentParser(prog="homefire bench", description="Measure speed and memory.")
+    parser.add_argument("name", choices=sorted(BENCHES))
+    parser.add_argument("--json", action="store_true", help="print the JSON object alone")
+    options = parser.parse_args()
+    report: Report = asyncio.run(BENCHES[options.name]())
+    report.show(options.json)
+    return 1 if report.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""A daemon on a throw-away home, for measuring.
+
+Promises: nothing of the person's own home or settings is touched; the daemon is ended afterwards.
+Does not cover: what is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from homefire.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running daemon."""
+
+    paths: Paths
+    port: int
+    key: str
+    pid: int
+    began: float
+
+
+@contextlib.contextmanager
+def running_daemon() -> Iterator[World]:
+    """Starts a daemon; `began` is the moment before it was spawned (time.perf_counter)."""
+    with tempfile.TemporaryDirectory(prefix="homefire-bench-") as folder:
+        paths = Paths(Path(folder))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEFIRE_")}
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "homefire.daemon"],
+            env={**kept, "HOMEFIRE_HOME": folder, "HOMEFIRE_PORT": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            word = json.loads(process.stdout.readline())
+            port = int(word["ready"]["url"].rpartition(":")[2])
+            key = json.loads(paths.keys.read_text("utf-8"))["local"]
+            yield World(paths, port, key, process.pid, began)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()

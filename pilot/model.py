@@ -1,0 +1,111 @@
+"""The network: a plain llama in PyTorch, laid out as llama.cpp reads it.
+
+Promises: rotary positions turn neighbouring pairs (0,1), (2,3)..., the convention of the GGUF
+architecture `llama`, so weights are written out without permutation; the evaluation compares
+the logits of both programs. Documents packed in one row do not see each other.
+Does not cover: sampling or a KV cache; llama.cpp runs the model.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pilot.settings import Shape
+
+
+class Norm(nn.Module):  # type: ignore[misc]
+    """Root-mean-square normalisation with a gain."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
+
+
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions on neighbouring pairs; x is (batch, heads, time, head width)."""
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
+
+
+class Block(nn.Module):  # type: ignore[misc]
+    """Attention and a gated feed-forward layer."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        kv = shape.kv_heads * shape.head_width
+        self.norm_attention = Norm(shape.width, shape.norm_eps)
+        self.q = nn.Linear(shape.width, shape.width, bias=False)
+        self.k = nn.Linear(shape.width, kv, bias=False)
+        self.v = nn.Linear(shape.width, kv, bias=False)
+        self.o = nn.Linear(shape.width, shape.width, bias=False)
+        self.norm_hidden = Norm(shape.width, shape.norm_eps)
+        self.gate = nn.Linear(shape.width, shape.hidden, bias=False)
+        self.up = nn.Linear(shape.width, shape.hidden, bias=False)
+        self.down = nn.Linear(shape.hidden, shape.width, bias=False)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
+        batch, time, width = x.shape
+        h = self.norm_attention(x)
+        q = self.q(h).view(batch, time, self.shape.heads, -1).transpose(1, 2)
+        k = self.k(h).view(batch, time, self.shape.kv_heads, -1).transpose(1, 2)
+        v = self.v(h).view(batch, time, self.shape.kv_heads, -1).transpose(1, 2)
+        q, k = turn(q, cos, sin), turn(k, cos, sin)
+        repeat = self.shape.heads // self.shape.kv_heads
+        if repeat > 1:
+            k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.o(seen.transpose(1, 2).reshape(batch, time, width))
+        h = self.norm_hidden(x)
+        down: Tensor = self.down(F.silu(self.gate(h)) * self.up(h))
+        return x + down
+
+
+class Pilot(nn.Module):  # type: ignore[misc]
+    """Token ids in, logits out (only where `wanted` says so)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.norm = Norm(shape.width, shape.norm_eps)
+        half = torch.arange(0, shape.head_width, 2, dtype=torch.float32) / shape.head_width
+        angles = torch.outer(torch.arange(shape.context).float(), shape.rope_base**-half)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        self.apply(self._begin)
+
+    def _begin(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.5 / math.sqrt(module.in_features))
+
+    def forward(self, ids: Tensor, places: Tensor, mask: Tensor, wanted: Tensor | None) -> Tensor:
+        """`places`: position within its document; `mask`: (batch, 1, time, time), True = sees."""
+        x = self.embedding(ids)
+        kind = torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else x.dtype
+        x = x.to(kind)
+        cos = self.cos[places][:, None].to(kind)
+        sin = self.sin[places][:, None].to(kind)
+        for block in self.blocks:
+            x = block(x, cos, sin, mask)
+        x = self.norm(x)
+        if wanted is not None:
+            x = x[wanted]
+        return F.linear(x, self.embedding.weight)
+
+
+def own_document(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Places and mask for rows that hold one document each."""
+    batch, time = ids.shape
+    places = torch.arange(time, device=ids.device).expand(batch, time)
+    mask = torch.ones(time, time, dtype=torch.bool, device=ids.device).tril()[None, None]
+    return places, mask

@@ -1,0 +1,59 @@
+"""Every number that decides what the pilot becomes, in one frozen dataclass.
+
+Promises: two runs with equal settings see the same documents in the same order (the schedule
+follows the clock, so the number of steps depends on the machine; `steps` fixes it instead).
+Does not cover: the wording of the documents (`pilot/text/`).
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The architecture: a plain llama with tied embeddings."""
+
+    vocabulary: int = 4096
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
+    kv_heads: int = 6
+    hidden: int = 512
+    context: int = 2048
+    rope_base: float = 10_000.0
+    norm_eps: float = 1e-5
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run."""
+
+    seed: int = 1
+    documents: int = 200_000
+    copying_share: float = 0.03
+    prompt_weight: float = 0.25
+    prompt_share: float = 0.25
+    rows: tuple[int, ...] = (256, 512, 2048)
+    batch_tokens: int = 4096
+    minutes: float = 40.0
+    steps: int = 0
+    matrix_rate: float = 0.006
+    vector_rate: float = 0.003
+    weight_decay: float = 0.05
+    warm_up: float = 0.02
+    cool_down: float = 0.45
+    final_rate: float = 0.02
+    clip: float = 1.0
+    save_every_s: float = 120.0
+    threads: int = 2
+    device: str = "cpu"
+    shape: Shape = Shape()
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values, for logs, checkpoints and the model card."""
+    return asdict(plan)

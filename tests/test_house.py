@@ -1,0 +1,285 @@
+"""The house rules, checked with the standard library's `ast`. Runs first.
+
+Promises: each rule of docs/house.md has a check here, and each check a planted fault that it catches (`test_mutants`).
+Does not cover: whether the rooms are the right ones.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "homefire"
+
+# floor -> rooms. Imports run downwards only; rooms on one floor never import each other, but for `errors` (decision 001).
+FLOORS: dict[str, int] = {
+    **dict.fromkeys(["__init__", "errors", "messages", "settings", "paths"], 0),
+    **dict.fromkeys(["store", "dialects", "hardware", "index", "sandbox", "supervision"], 1),
+    **dict.fromkeys(["models", "engines", "knowledge", "memory", "durable", "safety", "senses", "prompts"], 2),
+    "residency": 3,
+    **dict.fromkeys(["agent", "maker", "learning"], 4),
+    **dict.fromkeys(["server", "client", "cli"], 5),
+    **dict.fromkeys(["daemon", "doctor"], 6),
+}
+# What may be imported on one's own floor, or by a room that may import little.
+ALLOWED_SIDEWAYS = {("settings", "errors"), ("paths", "errors"), ("cli", "client"), ("daemon", "doctor")}
+ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
+
+# Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
+BUDGETS = {
+    "errors": 330, "messages": 150, "settings": 120, "paths": 170, "store": 900, "dialects": 900, "hardware": 120,
+    "supervision": 400, "models": 500, "engines": 900, "residency": 500, "server": 1400, "client": 260, "cli": 900,
+    "daemon": 340, "doctor": 220,
+}  # fmt: skip
+TOTAL_BUDGET = 25_000
+MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
+DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
+HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
+
+
+def room_of(file: Path, package: Path = PACKAGE) -> str:
+    """The room a file belongs to."""
+    first = file.relative_to(package).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Every module of the package that a file imports, inside functions too: a hidden import couples as much."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "homefire")
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "homefire":
+            if node.module == "homefire":
+                yield from (f"homefire.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def submodules_of(tree: ast.AST, files: dict[str, str]) -> Iterator[str]:
+    """As `imports_of`, but `from homefire.room import part` counts as an import of the part where that is a module."""
+    modules = {"homefire." + n.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for n in files}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("homefire."):
+            for alias in node.names:
+                part = f"{node.module}.{alias.name}"
+                yield part if part in modules else node.module
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imports_of(node)
+
+
+def floor_faults(files: dict[str, str]) -> list[str]:
+    """Imports that the floor table forbids, in files given as relative path -> source."""
+    faults = []
+    for name, source in files.items():
+        room = name.split("/")[0].removesuffix(".py")
+        for module in imports_of(ast.parse(source)):
+            other = (module.split(".") + ["__init__"])[1]
+            if other not in FLOORS:  # an attribute of the package itself, such as __version__
+                continue
+            if room == other or other == "__init__":
+                continue
+            if room in ONLY and other not in ONLY[room]:
+                faults.append(f"{name} imports {module}: {room} may import only {sorted(ONLY[room])}")
+            elif FLOORS[other] >= FLOORS[room] and (room, other) not in ALLOWED_SIDEWAYS:
+                faults.append(f"{name} (floor {FLOORS[room]}) imports {module} (floor {FLOORS[other]})")
+    return faults
+
+
+def agent_floor_faults(files: dict[str, str]) -> list[str]:
+    """Files other than the daemon that import more than one room of floor 4."""
+    faults = []
+    for name, source in files.items():
+        rooms = {m.split(".")[1] for m in imports_of(ast.parse(source)) if FLOORS.get((m.split(".") + [""])[1]) == 4}
+        if len(rooms) > 1 and name != "daemon.py":
+            faults.append(f"{name} imports {sorted(rooms)}")
+    return faults
+
+
+def cycles(files: dict[str, str]) -> list[list[str]]:
+    """Import cycles between modules (imports at the top of a module only: others run later)."""
+    graph: dict[str, set[str]] = {}
+    for name, source in files.items():
+        module = "homefire." + name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        top = ast.Module([n for n in ast.parse(source).body if isinstance(n, ast.Import | ast.ImportFrom)], [])
+        graph[module] = {found for found in submodules_of(top, files) if found != module}
+    found: list[list[str]] = []
+    state: dict[str, int] = {}
+
+    def visit(module: str, path: list[str]) -> None:
+        state[module] = 1
+        for other in sorted(graph.get(module, ())):
+            if state.get(other) == 1:
+                found.append([*path[path.index(other) :], other])
+            elif other in graph and other not in state:
+                visit(other, [*path, other])
+        state[module] = 2
+
+    for module in sorted(graph):
+        if module not in state:
+            visit(module, [module])
+    return found
+
+
+def size_faults(files: dict[str, str]) -> list[str]:
+    """Files, functions and parameter lists over their limits, and long functions that are more than one in ten."""
+    faults, lengths = [], []
+    for name, source in files.items():
+        if source.count("\n") > MAX_FILE:
+            faults.append(f"{name} has {source.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                lengths.append(length)
+                if length > MAX_FUNCTION:
+                    faults.append(f"{name}: {node.name} has {length} lines")
+                given = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len([a for a in given if a not in ("self", "cls")]) > MAX_PARAMETERS:
+                    faults.append(f"{name}: {node.name} takes {len(given)} parameters")
+    if lengths and sorted(lengths)[int(len(lengths) * 0.9)] > 40:
+        faults.append("fewer than 9 of 10 functions are under 40 lines")
+    return faults
+
+
+def code_lines(source: str) -> int:
+    """Lines that are neither blank nor comment."""
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source.splitlines())
+
+
+def budget_faults(files: dict[str, str]) -> list[str]:
+    """Rooms over their budget, and the package over its own."""
+    spent: dict[str, int] = {}
+    for name, source in files.items():
+        spent[name.split("/")[0].removesuffix(".py")] = spent.get(
+            name.split("/")[0].removesuffix(".py"), 0
+        ) + code_lines(source)
+    faults = [
+        f"{r} has {n} lines, its budget is {BUDGETS.get(r, 20)}" for r, n in spent.items() if n > BUDGETS.get(r, 20)
+    ]
+    if sum(spent.values()) > TOTAL_BUDGET:
+        faults.append(f"the package has {sum(spent.values())} lines")
+    return faults
+
+
+def name_faults(names: list[str]) -> list[str]:
+    """Drawers, and files that carry a version in their name."""
+    return [name for name in names for part in Path(name).with_suffix("").parts if DRAWERS.search(part)]
+
+
+def broad_catch_faults(files: dict[str, str]) -> list[str]:
+    """More than one `except Exception` (or bare, or BaseException without a raise) per 1,000 lines, or without a reason."""
+    faults, count, lines = [], 0, sum(source.count("\n") for source in files.values())
+    for name, source in files.items():
+        text = source.splitlines()
+        for node in ast.walk(ast.parse(source)):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            kind = node.type.id if isinstance(node.type, ast.Name) else "bare" if node.type is None else ""
+            reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+            if kind in ("bare", "Exception") or (kind == "BaseException" and not reraises):
+                count += 1
+                if "#" not in text[node.lineno - 1]:
+                    faults.append(f"{name}:{node.lineno} catches everything and gives no reason beside it")
+    if count > max(1, lines // 1000):
+        faults.append(f"{count} broad catches in {lines} lines")
+    return faults
+
+
+def docstring_faults(files: dict[str, str]) -> list[str]:
+    """Modules that do not open with what they are, what they promise and what they do not cover."""
+    faults = []
+    for name, source in files.items():
+        text = ast.get_docstring(ast.parse(source)) or ""
+        if name.endswith("__main__.py") or name == "__init__.py":
+            if not text:
+                faults.append(f"{name} has no docstring")
+        elif "Promises:" not in text or "Does not cover:" not in text:
+            faults.append(f"{name} does not open with Promises: and Does not cover:")
+    return faults
+
+
+def sources() -> dict[str, str]:
+    """The package's files by their relative path."""
+    return {f.relative_to(PACKAGE).as_posix(): f.read_text("utf-8") for f in sorted(PACKAGE.rglob("*.py"))}
+
+
+CHECKS = [floor_faults, agent_floor_faults, cycles, size_faults, budget_faults, broad_catch_faults, docstring_faults]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_rule(check: object) -> None:
+    assert callable(check)
+    assert check(sources()) == []
+
+
+def test_names() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    assert name_faults([name for name in tracked if name.endswith((".py", ".ts", ".tsx"))]) == []
+
+
+def test_every_room_stands_in_the_floor_table() -> None:
+    assert {room_of(f) for f in PACKAGE.rglob("*.py")} - set(FLOORS) == set()
+
+
+def test_importing_does_nothing() -> None:
+    """A fresh process that imports the package opens no file of its own, no socket, and loads nothing heavy."""
+    program = (
+        "import sys\nseen = []\n"
+        "sys.addaudithook(lambda e, a: seen.append((e, str(a[:1]))) if e.startswith(('socket.', 'sqlite3.', 'subprocess.')) "
+        "or (e == 'open' and '.py' not in str(a[0])) else None)\n"
+        "import homefire, homefire.cli.main, homefire.errors, homefire.settings, homefire.paths, homefire.messages\n"
+        f"print(seen, [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[] []"
+
+
+def test_no_path_of_this_machine_and_no_address_of_a_registry() -> None:
+    """Nothing that is true on one machine only stands in the repository."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    bad = re.compile(
+        r"/work/(main|shared)|/root/|registry\.npmjs|files\.pythonhosted|pypi\.org/simple|index-url|\"resolved\""
+    )
+    faults = []
+    for name in tracked:
+        file = ROOT / name
+        if file.suffix in (".gguf", ".png") or name == "tests/test_house.py" or not file.is_file():
+            continue
+        if found := bad.search(file.read_text("utf-8", "replace")):
+            faults.append(f"{name}: {found[0]}")
+    assert faults == []
+
+
+MUTANTS = [
+    (floor_faults, {"store/x.py": "from homefire.server.app import build_app\n"}),
+    (floor_faults, {"store/x.py": "def f():\n    import homefire.engines.wire\n"}),
+    (floor_faults, {"engines/x.py": "from homefire.models import Library\n"}),
+    (floor_faults, {"cli/x.py": "from homefire.store import Store\n"}),
+    (agent_floor_faults, {"server/x.py": "import homefire.agent\nimport homefire.maker\n"}),
+    (cycles, {"store/a.py": "import homefire.store.b\n", "store/b.py": "import homefire.store.a\n"}),
+    (size_faults, {"store/x.py": "x = 1\n" * 801}),
+    (size_faults, {"store/x.py": "def f():\n" + "    x = 1\n" * 121}),
+    (size_faults, {"store/x.py": "def f(a, b, c, d, e, f, g, h, i): pass\n"}),
+    (budget_faults, {"doctor.py": "x = 1\n" * 221}),
+    (budget_faults, {"attic/x.py": "x = 1\n" * 21}),
+    (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:\n    pass\n"}),
+    (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:  # why\n    pass\n" * 2}),
+    (docstring_faults, {"store/x.py": '"""A module."""\n'}),
+]
+
+
+@pytest.mark.parametrize(("check", "planted"), MUTANTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_mutants(check: object, planted: dict[str, str]) -> None:
+    assert callable(check)
+    assert check(planted) != []
+
+
+def test_name_mutants() -> None:
+    assert name_faults(["homefire/store/utils.py", "homefire/agent_v2/x.py", "homefire/core/x.py"]) != []
+    assert name_faults(["homefire/store/database.py", "web/src/wire/events.ts"]) == []

@@ -1,0 +1,88 @@
+/*
+ * Which model answers.
+ * Promises: shows what is installed with what one chooses by (size, context, whether it is in memory); arrow keys move,
+ * Enter chooses. Does not cover: installing; the CLI does that, and the panel says how.
+ */
+import { useCell } from "../cell";
+import type { Desk } from "../conversation/desk";
+import { formatBytes, formatCount, formatParameters } from "../format";
+import type { Model } from "../wire/contract";
+import { Icon } from "./icons";
+import { Popover } from "./popover";
+
+function facts(model: Model): string {
+  return [
+    model.parameters != null ? `${formatParameters(model.parameters)} parameters` : null,
+    model.quantization,
+    formatBytes(model.size_bytes),
+    model.context_length != null ? `${formatCount(model.context_length)} tokens of context` : null,
+  ]
+    .filter((fact) => fact)
+    .join(" · ");
+}
+
+/** Moves among a menu's entries with the arrow keys. */
+function moveInMenu(event: React.KeyboardEvent<HTMLElement>): void {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step === undefined) return;
+  event.preventDefault();
+  const entries = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=menuitemradio]")];
+  const index = entries.indexOf(document.activeElement as HTMLElement);
+  entries[(index + step + entries.length) % entries.length]?.focus();
+}
+
+interface Props {
+  desk: Desk;
+  chosen: string | null;
+  onChoose: (name: string) => void;
+}
+
+export function ModelPicker({ desk, chosen, onChoose }: Props) {
+  const { models, default: usual } = useCell(desk.models);
+  const name = chosen ?? usual ?? "No model";
+  return (
+    <Popover
+      label={`Model: ${name}`}
+      className="button model-button"
+      panelRole="menu"
+      panelLabel="Models"
+      button={
+        <>
+          <span className="model-name">{name}</span>
+          <Icon name="chevronDown" />
+        </>
+      }
+    >
+      {(close) => (
+        <div className="models" onKeyDown={moveInMenu}>
+          {models.map((model) => (
+            <button
+              key={model.name}
+              type="button"
+              role="menuitemradio"
+              aria-checked={model.name === name}
+              className="model"
+              title={model.description ?? undefined}
+              onClick={() => {
+                onChoose(model.name);
+                close();
+              }}
+            >
+              <span className="model-title">
+                {model.name}
+                {model.resident && <span className="tag">in memory</span>}
+                {model.name === usual && <span className="tag plain">default</span>}
+              </span>
+              {model.description && <span className="model-line">{model.description}</span>}
+              <span className="model-line faint">{facts(model)}</span>
+              {model.name === name && <Icon name="check" />}
+            </button>
+          ))}
+          <p className="models-more">
+            Another one: <code>homefire models import FILE</code>
+          </p>
+        </div>
+      )}
+    </Popover>
+  );
+}

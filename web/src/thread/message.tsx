@@ -1,0 +1,172 @@
+/*
+ * One message: what the person said, or what the model answered with how it went.
+ * Promises: a finished message is drawn once (memo); `stopped`, `interrupted` and `failed` are said as they are, with the
+ * error's own words and next step. Does not cover: sending; the buttons only call what they are given.
+ */
+import { memo, useEffect, useState } from "react";
+import { type Cell, useCell } from "../cell";
+import { formatCount, formatRate, formatSeconds } from "../format";
+import { CopyButton } from "../page/copy-button";
+import { Flame, Icon } from "../page/icons";
+import type { Message } from "../wire/contract";
+import { EditMessage } from "./edit-message";
+import { GrowingMarkdown, Markdown } from "./markdown";
+
+export interface MessageActions {
+  regenerate: (message: Message) => void;
+  edit: (message: Message, content: string) => void;
+  sibling: (id: string) => void;
+}
+
+interface Props {
+  message: Message;
+  siblings: readonly string[];
+  /** Another answer is on its way: nothing can be asked for now. */
+  busy: boolean;
+  actions: MessageActions;
+  /** The text that comes in, if it comes in here. */
+  growing: Cell<string> | null;
+}
+
+function Siblings({ message, siblings, go }: { message: Message; siblings: readonly string[]; go: (id: string) => void }) {
+  if (siblings.length < 2) return null;
+  const index = siblings.indexOf(message.id);
+  const earlier = siblings[index - 1];
+  const later = siblings[index + 1];
+  const what = message.role === "user" ? "wording" : "answer";
+  return (
+    <span className="siblings" role="group" aria-label={`This is ${what} ${index + 1} of ${siblings.length}`}>
+      <button type="button" className="icon-button small" aria-label={`Previous ${what}`} aria-disabled={!earlier} onClick={() => earlier && go(earlier)}>
+        <Icon name="chevronLeft" />
+      </button>
+      <span className="siblings-count">
+        {index + 1} / {siblings.length}
+      </span>
+      <button type="button" className="icon-button small" aria-label={`Next ${what}`} aria-disabled={!later} onClick={() => later && go(later)}>
+        <Icon name="chevronRight" />
+      </button>
+    </span>
+  );
+}
+
+function Figures({ message }: { message: Message }) {
+  const { timings, usage, model } = message;
+  return (
+    <ul className="figures" aria-label="About this answer">
+      {model && <li>{model}</li>}
+      {timings?.tokens_per_second != null && <li title="How fast it was written">{formatRate(timings.tokens_per_second)}</li>}
+      {timings?.time_to_first_token_s != null && (
+        <li title="Time to first token">first token {formatSeconds(timings.time_to_first_token_s)}</li>
+      )}
+      {usage && (
+        <li title={`${formatCount(usage.prompt_tokens)} tokens read, ${formatCount(usage.completion_tokens)} written`}>
+          {formatCount(usage.completion_tokens)} {usage.completion_tokens === 1 ? "token" : "tokens"}
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function Ending({ message, busy, retry }: { message: Message; busy: boolean; retry: () => void }) {
+  if (message.state === "complete" || message.state === "streaming") return null;
+  if (message.state === "stopped") return <p className="ending">You stopped this answer here.</p>;
+  const failed = message.state === "failed";
+  return (
+    <div className={`ending box ${failed ? "bad" : ""}`}>
+      <div>
+        <p className="ending-message">
+          {failed ? (message.error?.message ?? "The answer failed.") : "The answer was interrupted: the daemon ended in the middle of it."}
+        </p>
+        {failed && message.error?.next_step && <p className="ending-step">{message.error.next_step}</p>}
+      </div>
+      <button type="button" className="button" onClick={retry} disabled={busy}>
+        <Icon name="retry" /> Try again
+      </button>
+    </div>
+  );
+}
+
+function Waiting() {
+  const [seconds, setSeconds] = useState(0);
+  useEffect(() => {
+    const began = Date.now();
+    const timer = setInterval(() => setSeconds(Math.round((Date.now() - began) / 1000)), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <p className="waiting">
+      <span className="caret" aria-hidden="true" />
+      <span className={seconds < 3 ? "visually-hidden" : ""}>Waiting for the first word{seconds >= 3 ? ` · ${seconds} s` : ""}</span>
+    </p>
+  );
+}
+
+function Growing({ text }: { text: Cell<string> }) {
+  const now = useCell(text);
+  return now === "" ? <Waiting /> : <GrowingMarkdown text={now} />;
+}
+
+function Answer({ message, siblings, busy, actions, growing }: Props) {
+  const streaming = message.state === "streaming";
+  return (
+    <article className="message answer" data-role="assistant" data-id={message.id} data-state={message.state} aria-label="Homefire's answer" aria-busy={streaming}>
+      <Flame className={streaming ? "burning" : ""} />
+      <div className="message-body">
+        {growing ? (
+          <Growing text={growing} />
+        ) : streaming && message.content === "" ? (
+          <Waiting />
+        ) : (
+          <Markdown text={message.content} />
+        )}
+        <Ending message={message} busy={busy} retry={() => actions.regenerate(message)} />
+        {!streaming && (
+          <footer className="message-foot">
+            <div className="message-actions">
+              {message.content !== "" && <CopyButton label="Copy answer" text={() => message.content} />}
+              <button type="button" className="icon-button small" aria-label="Answer again" title="Answer again" disabled={busy} onClick={() => actions.regenerate(message)}>
+                <Icon name="retry" />
+              </button>
+              <Siblings message={message} siblings={siblings} go={actions.sibling} />
+            </div>
+            <Figures message={message} />
+          </footer>
+        )}
+      </div>
+    </article>
+  );
+}
+
+function Said({ message, siblings, busy, actions }: Props) {
+  const [editing, setEditing] = useState(false);
+  if (editing) {
+    return (
+      <EditMessage
+        content={message.content}
+        onCancel={() => setEditing(false)}
+        onSend={(content) => {
+          setEditing(false);
+          actions.edit(message, content);
+        }}
+      />
+    );
+  }
+  return (
+    <article className="message said" data-role="user" data-state={message.state} aria-label="You">
+      <div className="said-text">{message.content}</div>
+      <footer className="message-foot">
+        <div className="message-actions">
+          <Siblings message={message} siblings={siblings} go={actions.sibling} />
+          <CopyButton label="Copy message" text={() => message.content} />
+          <button type="button" className="icon-button small" aria-label="Edit message" title="Edit and ask again" disabled={busy} onClick={() => setEditing(true)}>
+            <Icon name="pencil" />
+          </button>
+        </div>
+      </footer>
+    </article>
+  );
+}
+
+export const MessageView = memo(function MessageView(props: Props) {
+  return props.message.role === "user" ? <Said {...props} /> : <Answer {...props} />;
+});

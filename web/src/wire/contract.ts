@@ -1,0 +1,116 @@
+/*
+ * The shapes of what the daemon says and takes, as docs/api.md writes them.
+ * Promises: types only, nothing at run time. Does not cover: checking them; what the daemon sends is trusted in form,
+ * never in content (an answer's text may hold anything).
+ */
+
+export type MessageState = "streaming" | "complete" | "stopped" | "interrupted" | "failed";
+
+export interface ErrorBody {
+  message: string;
+  code: string;
+  type?: string;
+  param?: string | null;
+  next_step?: string | null;
+  source?: string;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+export interface Timings {
+  time_to_first_token_s: number | null;
+  tokens_per_second: number | null;
+}
+
+export interface Message {
+  id: string;
+  parent_id: string | null;
+  role: "user" | "assistant";
+  content: string;
+  model?: string | null;
+  state: MessageState;
+  error: ErrorBody | null;
+  created_at: number;
+  usage: Usage | null;
+  timings: Timings | null;
+}
+
+export interface ConversationHead {
+  id: string;
+  title: string | null;
+  model: string | null;
+  system: string | null;
+  created_at: number;
+  updated_at: number;
+  notice?: string | null;
+}
+
+export interface Conversation extends ConversationHead {
+  messages: Message[];
+}
+
+export interface ConversationPage {
+  conversations: ConversationHead[];
+  more: boolean;
+}
+
+export interface Model {
+  name: string;
+  source: "built-in" | "imported";
+  size_bytes: number;
+  architecture: string | null;
+  parameters: number | string | null;
+  quantization: string | null;
+  context_length: number | null;
+  description: string | null;
+  resident: boolean;
+}
+
+export interface ModelList {
+  default: string | null;
+  models: Model[];
+}
+
+export interface EngineStatus {
+  name: string;
+  state: "starting" | "ready" | "stopping" | "backing_off" | "broken";
+  leases: number;
+  memory_bytes: number | null;
+  restarts: number;
+}
+
+export interface Status {
+  version: string;
+  pid: number;
+  started_at: number;
+  uptime_s: number;
+  url: string;
+  home: string;
+  machine: {
+    system: string;
+    processor: string;
+    cores: number;
+    memory_bytes: number;
+    memory_available_bytes: number;
+  };
+  memory_bytes: number;
+  models: EngineStatus[];
+  waiting: number;
+}
+
+export interface Sampling {
+  temperature?: number;
+  max_tokens?: number;
+}
+
+/** What an answer's stream says, one event after another. */
+export type AnswerEvent =
+  | { kind: "message"; message: Message }
+  | { kind: "notice"; text: string }
+  | { kind: "delta"; text: string }
+  | { kind: "done"; message: Message }
+  | { kind: "error"; error: ErrorBody };
