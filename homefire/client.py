@@ -142,7 +142,7 @@ def find_daemon(paths: Paths) -> str:
     """The address of the home's daemon. Raises DaemonNotRunning when none has announced itself."""
     try:
         return str(json.loads(paths.address.read_text("utf-8"))["url"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise DaemonNotRunning(f"No daemon runs on {paths.home}.") from None
 
 
@@ -150,7 +150,7 @@ def read_local_key(paths: Paths) -> str:
     """The command line's own key. Raises DaemonNotRunning when there is none yet: the daemon makes it."""
     try:
         return str(json.loads(paths.keys.read_text("utf-8"))["local"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise DaemonNotRunning(f"{paths.keys} holds no key; the daemon makes it when it starts.") from None
 
 

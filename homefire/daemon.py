@@ -209,6 +209,7 @@ def _make_server(app: Any) -> Any:
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nobody stands in front; a header must not change who a request seems to come from
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,

@@ -394,9 +394,9 @@ def leaves() -> Iterator[type[HomefireError]]:
             yield cls
 
 
-def from_envelope(body: dict[str, Any]) -> HomefireError:
+def from_envelope(body: Any) -> HomefireError:
     """The error that an envelope describes; an unknown code becomes a plain `HomefireError` with that message."""
-    inner = body.get("error")
+    inner = body.get("error") if isinstance(body, dict) else None
     if not isinstance(inner, dict):
         return InternalError(f"An answer without an error envelope came back: {str(body)[:200]}")
     for cls in leaves():

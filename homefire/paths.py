@@ -51,7 +51,7 @@ class KeyName(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> KeyName:
-        if not 1 <= len(text) <= 64 or not text.isprintable() or text != text.strip() or "/" in text:
+        if not 1 <= len(text) <= 64 or not text.isprintable() or text != text.strip() or text in (".", "..") or {*text} & {*"/\\"}:
             raise InvalidRequest(
                 f"Not a key name: {text[:80]!r}", "Use 1 to 64 printable characters without '/'.", param="name"
             )
@@ -102,7 +102,7 @@ class Paths:
         tag = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"homefire-{os.getuid()}-{tag}"
         make_private_folder(folder)
-        return folder / f"{_file_name(model)}.sock"
+        return folder / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.sock"
 
     def prepare(self) -> None:
         """Makes the folders. Raises HomeNotWritable or DiskFull, each with the next step."""
@@ -152,4 +152,5 @@ def from_os(problem: OSError, where: Path) -> HomefireError:
 
 def _file_name(model: ModelName) -> str:
     # A colon is not allowed in Windows file names; % cannot stand in a model name, so no two names meet.
-    return model.replace(":", "%3A")
+    name = model.replace(":", "%3A")
+    return name if len(name) <= 128 else hashlib.sha256(name.encode()).hexdigest()

@@ -258,6 +258,8 @@ def _sampling(found: _Common, max_tokens: int | None) -> Sampling:
     stop = (found.stop,) if isinstance(found.stop, str) else tuple(found.stop or ())
     try:
         bias = tuple((int(token), value) for token, value in (found.logit_bias or {}).items())
+        if any(not 0 <= token < 2**31 for token, _ in bias):
+            raise ValueError
     except ValueError:
         raise InvalidRequest("The keys of 'logit_bias' must be token numbers.", param="logit_bias") from None
     return Sampling(

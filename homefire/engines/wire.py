@@ -136,6 +136,7 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         self._head = False
         self._complete = False
+        self._reusable = False
         self._lost = False
         self._idle_since = 0.0
         self.answered = False
@@ -171,6 +172,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
+        self._reusable = self._parser.should_keep_alive()  # the parser forgets it after this call
 
     # -- for Wire and Response
     async def send(self, request: bytes) -> None:
@@ -195,7 +197,7 @@ class _Connection(asyncio.Protocol):
 
     def keep(self) -> bool:
         """Makes it ready for the next request; false if it cannot be kept."""
-        if self._lost or not self._complete or not self._parser.should_keep_alive():
+        if self._lost or not self._complete or not self._reusable:
             return False
         self._parser = httptools.HttpResponseParser(self)
         self._head = self._complete = self.answered = False

@@ -69,6 +69,8 @@ def read_header(path: Path) -> Header:
 
     Raises BadModelFile with what is wrong, InvalidRequest if the file cannot be read at all.
     """
+    if not path.is_file():  # a pipe would make `open` wait for ever
+        raise InvalidRequest(f"{path} cannot be read: there is no such file.", param="path")
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -168,7 +170,10 @@ def _parse(window: _Window) -> Header:
         name = window.text(MAX_KEY_BYTES, "a key's name")
         if name in keys:
             window.refuse(f"the key '{name[:80]}' stands in it twice")
-        keys[name] = _value(window, window.number("<I"), name)
+        kind = window.number("<I")
+        if name == "general.alignment" and kind != 4:
+            window.refuse(f"its alignment has the type {kind}")  # llama.cpp asserts uint32 and ends the process
+        keys[name] = _value(window, kind, name)
     parameters, quantization = _tensors(window, tensor_count, keys)
     architecture = keys.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:

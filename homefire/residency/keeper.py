@@ -266,6 +266,10 @@ class Keeper:
             for waiter in self._waiting.values():
                 if not waiter.future.done():
                     waiter.future.set_exception(InternalError(f"A model's task failed: {problem!r}."))
+            for name, resident in list(self._residents.items()):
+                if resident.life is task:
+                    self._note_crash(name, resident)
+                    self._forget(name, resident)
 
 
 def _give_up(waiter: _Waiter) -> None:

@@ -219,6 +219,8 @@ class Conversations:
                     message.id,
                 ),
             )
+            if c.changes() == 0:  # purged meanwhile: its words must not come back
+                return
             c.execute("UPDATE conversations SET updated_at = ? WHERE id = ?", (time.time(), conversation_id))
             _index(c, conversation_id, message.id, message.content)
 

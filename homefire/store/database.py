@@ -44,6 +44,7 @@ class Store:
         self.path = path
         self._changes: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._open = threading.Lock()  # held for an instant: a change is sent before the writer's end, or refused
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
         self._reader_connections: list[apsw.Connection] = []
@@ -67,11 +68,12 @@ class Store:
         Raises DiskFull, HomeNotWritable or StoreDamaged when the machine refuses, and whatever `change` raises; then nothing
         of this change is kept.
         """
-        if self._writer is None:
-            raise InternalError("The store is closed.")
         loop = asyncio.get_running_loop()
         item = _Change(change, loop, loop.create_future())
-        self._changes.put(item)
+        with self._open:
+            if self._writer is None:
+                raise InternalError("The store is closed.")
+            self._changes.put(item)
         result: T = await item.future
         return result
 
@@ -83,13 +85,15 @@ class Store:
 
     def close(self) -> None:
         """Ends writer and readers; everything sent before is committed first."""
-        if self._writer is not None:
-            self._changes.put(None)
-            self._writer.join()
-            self._writer = None
-        if self._readers is not None:
-            self._readers.shutdown(wait=True)
-            self._readers = None
+        with self._open:
+            writer, self._writer = self._writer, None
+            readers, self._readers = self._readers, None
+            if writer is not None:
+                self._changes.put(None)
+        if writer is not None:
+            writer.join()
+        if readers is not None:
+            readers.shutdown(wait=True)
             for connection in self._reader_connections:
                 connection.close()
             self._reader_connections.clear()

@@ -155,16 +155,20 @@ class Child:
 
     async def _first_word(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
-        line = await process.stdout.readline()
-        if not line:
+        try:
+            line = await process.stdout.readline()
+            word = json.loads(line) if line else None
+        except ValueError:  # not JSON, not UTF-8, or a line without end
+            raise self._failure("did not speak the protocol when it started") from None
+        if word is None:
             ended = await self.wait()
             raise self._failure(ended.describe() + " before it was ready")
-        word = json.loads(line)
-        if "failed" in word:
-            await self.wait()
-            raise self._failure(f"could not start: {word['failed']}")
-        facts: dict[str, Any] = word["ready"]
-        return facts
+        match word:
+            case {"failed": why}:
+                raise self._failure(f"could not start: {why}")
+            case {"ready": dict() as facts}:
+                return facts
+        raise self._failure("did not speak the protocol when it started")
 
     def _failure(self, what: str) -> EngineFailed:
         tail = log_tail(self.spec.log)

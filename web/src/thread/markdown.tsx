@@ -30,7 +30,7 @@ function Link({ href, children }: { href: string | undefined; children: ReactNod
 
 const COMPONENTS: Components = {
   a: ({ href, children }: Props<"a">) => <Link href={href}>{children}</Link>,
-  span: ({ src, alt }: Props<"img">) => (
+  img: ({ src, alt }: Props<"img">) => (
     <span className="image-stand-in">
       <Link href={typeof src === "string" && src !== "" ? src : undefined}>Image: {alt || "without a description"}</Link>
     </span>

@@ -1,0 +1,1 @@
+"""Tests that every plug of a socket runs, and the HTTP interface held against its contract."""
