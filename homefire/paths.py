@@ -51,7 +51,13 @@ class KeyName(str):
     __slots__ = ()
 
     def __new__(cls, text: str) -> KeyName:
-        if not 1 <= len(text) <= 64 or not text.isprintable() or text != text.strip() or text in (".", "..") or {*text} & {*"/\\"}:
+        if (
+            not 1 <= len(text) <= 64
+            or not text.isprintable()
+            or text != text.strip()
+            or text in (".", "..")
+            or {*text} & {*"/\\"}
+        ):
             raise InvalidRequest(
                 f"Not a key name: {text[:80]!r}", "Use 1 to 64 printable characters without '/'.", param="name"
             )

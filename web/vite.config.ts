@@ -19,7 +19,7 @@ export default defineConfig({
   },
   server: {
     proxy: Object.fromEntries(
-      ["/homefire", "/v1", "/healthz"].map((path) => [path, { target: DAEMON, changeOrigin: true }]),
+      ["/homefire", "/v1", "/healthz"].map((path) => [path, { target: DAEMON, changeOrigin: true, headers: { origin: DAEMON } }]),
     ),
   },
   test: { include: ["tests/**/*.test.ts"], environment: "node" },

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import apsw
 
-from homefire.errors import BadModelFile, BuiltInModel, ModelExists, UnknownModel
+from homefire.errors import BadModelFile, BuiltInModel, HomefireError, ModelExists, UnknownModel
 from homefire.models.gguf import Header, read_header
 from homefire.paths import Digest, ModelName, Paths
 from homefire.store import Blobs, Store
@@ -97,19 +97,37 @@ class Library:
             raise ModelExists(f"There is a model named '{name}' already.", param="name")
         await asyncio.to_thread(_check, source)
         digest, size = await asyncio.to_thread(self._blobs.copy_in, source, progress)
-        # The copy is what will be run, so it is the copy whose header counts.
-        header = await asyncio.to_thread(_check, self._paths.blob(digest))
-        model = Model(name, "imported", self._paths.blob(digest), size, _facts(header), digest)
+        # Shielded: half of what follows would leave a row without a file, or a file that no row names.
+        return await asyncio.shield(asyncio.ensure_future(self._enter(name, digest, size)))
+
+    async def _enter(self, name: ModelName, digest: Digest, size: int) -> Model:
+        """Enters a copied file into the table; on failure the copy goes."""
+        try:
+            # The copy is what will be run, so it is the copy whose header counts.
+            header = await asyncio.to_thread(_check, self._paths.blob(digest))
+            model = Model(name, "imported", self._paths.blob(digest), size, _facts(header), digest)
+            await self._insert(model)
+        except HomefireError:
+            self._drop(digest)
+            raise
+        self._models[name] = model
+        return model
+
+    async def _insert(self, model: Model) -> None:
+        name = model.name
 
         def change(c: apsw.Connection) -> None:
             if c.execute("SELECT 1 FROM models WHERE name = ?", (name,)).fetchone():
                 raise ModelExists(f"There is a model named '{name}' already.", param="name")
-            row = (name, digest, size, json.dumps(asdict(model.facts)), time.time())
+            row = (name, model.digest, model.size_bytes, json.dumps(asdict(model.facts)), time.time())
             c.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?)", row)
 
         await self._store.write(change)
-        self._models[name] = model
-        return model
+
+    def _drop(self, digest: Digest) -> None:
+        """Removes a blob that no model uses."""
+        if all(model.digest != digest for model in self._models.values()):
+            self._blobs.remove(digest)
 
     async def remove(self, name: str) -> None:
         """Forgets a model and removes its file. Raises UnknownModel or BuiltInModel."""
@@ -118,8 +136,7 @@ class Library:
             raise BuiltInModel(f"'{name}' is built in and stays.", "It takes a few megabytes of disk.")
         await self._store.write(lambda c: c.execute("DELETE FROM models WHERE name = ?", (name,)))
         del self._models[name]
-        if all(other.digest != model.digest for other in self._models.values()):
-            await asyncio.to_thread(self._blobs.remove, model.digest)
+        self._drop(model.digest)
 
 
 def _check(path: Path) -> Header:

@@ -27,6 +27,7 @@ from homefire.paths import KeyName, ModelName
 from homefire.residency import Keeper
 from homefire.server.authority import SESSION_SECONDS, Authority, Principal
 from homefire.server.request import (
+    ClientGone,
     begin_events,
     end_events,
     read_json,
@@ -186,19 +187,25 @@ class SystemRoutes:
     async def _import(self, source: Path, name: ModelName, send: Send) -> None:
         """Streams `progress` while the copy goes on, then `done` or `error`."""
         state = {"done_bytes": 0, "total_bytes": 0}
+        left = False
 
         def progress(done: int, total: int) -> None:
+            if left:
+                raise ClientGone  # ends the copying thread, which cannot be cancelled, and removes its part
             state["done_bytes"], state["total_bytes"] = done, total
 
-        await begin_events(send)
         work = asyncio.ensure_future(self._library.import_file(source, name, progress))
-        while not work.done():
-            await asyncio.wait((work,), timeout=PROGRESS_SECONDS)
-            await send_event(send, "progress", state)
         try:
+            await begin_events(send)
+            while not work.done():
+                await asyncio.wait((work,), timeout=PROGRESS_SECONDS)
+                await send_event(send, "progress", state)
             await send_event(send, "done", self._model(work.result()))
         except HomefireError as problem:
             await send_event(send, "error", problem.envelope())
+        finally:
+            left = True
+            work.cancel()
         await end_events(send)
 
     def _model(self, model: Model) -> dict[str, Any]:

@@ -48,15 +48,10 @@ new MutationObserver(look).observe(document, { subtree: true, childList: true, c
 
 
 def find_chromium() -> str | None:
-    for candidate in (
-        os.environ.get("CHROMIUM"),
-        "/usr/bin/chromium",
-        shutil.which("chromium"),
-        shutil.which("chromium-browser"),
-    ):
-        if candidate and os.access(candidate, os.X_OK):
-            return candidate
-    return None
+    """The one that CHROMIUM names, and no other; else the system's."""
+    named = os.environ.get("CHROMIUM")
+    usual = ("/usr/bin/chromium", shutil.which("chromium"), shutil.which("chromium-browser"))
+    return next((path for path in ([named] if named else usual) if path and os.access(path, os.X_OK)), None)
 
 
 @dataclass

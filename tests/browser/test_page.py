@@ -236,6 +236,38 @@ def test_rename_delete_and_undo(visit: Any) -> None:
     expect(page.locator(SETTLED)).to_have_count(1)
 
 
+def test_settings_of_a_conversation(visit: Any) -> None:
+    """What is set before the first message goes with it, is found again, and can be taken back."""
+    page = visit().page
+    prompt = page.get_by_role("textbox", name="System prompt")
+    temperature = page.get_by_role("spinbutton", name="Temperature")
+
+    def open_settings() -> None:
+        page.get_by_role("button", name="Settings of this conversation").click()
+        expect(prompt).to_be_focused()
+
+    open_settings()
+    prompt.fill("Answer shortly.")
+    temperature.fill("0.5")
+    page.get_by_role("spinbutton", name="Longest answer").fill("16")
+    page.keyboard.press("Enter")
+    expect(prompt).to_have_count(0)
+    with page.expect_request("**/messages") as sent:
+        ask(page, "What are you?")
+    assert sent.value.post_data_json["sampling"] == {"temperature": 0.5, "max_tokens": 16}
+    page.reload()
+    expect(page.locator(SETTLED)).to_have_count(1)
+    open_settings()
+    expect(prompt).to_have_value("Answer shortly.")
+    expect(temperature).to_have_value("0.5")
+    temperature.fill("")
+    page.get_by_role("spinbutton", name="Longest answer").fill("")
+    page.get_by_role("button", name="Save").click()
+    with page.expect_request("**/messages") as sent:
+        ask(page, "And again?")
+    assert "sampling" not in sent.value.post_data_json
+
+
 def test_phone(visit: Any) -> None:
     page = visit(width=375, height=700, touch=True).page
     no_sideways = "document.documentElement.scrollWidth <= innerWidth && document.body.scrollWidth <= innerWidth"
