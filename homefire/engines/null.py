@@ -44,12 +44,17 @@ class Null:
         return None
 
     async def start(self) -> None:
+        if self._started:
+            raise RuntimeError(f"the engine of '{self.name}' was started already")
         self._started = True
 
     async def stop(self) -> None:
-        self._ended.set()
+        if self._started:
+            self._ended.set()
 
     async def wait(self) -> str:
+        if not self._started:
+            raise RuntimeError(f"the engine of '{self.name}' was never started")
         await self._ended.wait()
         return self._cause
 

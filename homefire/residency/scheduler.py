@@ -10,7 +10,7 @@ Does not cover: doing it (`keeper.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,23 +76,32 @@ def decide(
 ) -> list[Decision]:
     """What to do now. `waiting` holds (number, model) in order of arrival."""
     decisions: list[Decision] = []
+    granted: set[str] = set()
     for number, model in waiting:
         resident = residents.get(model)
         if resident is not None and resident.state == "ready":
             decisions.append(Grant(number))
+            granted.add(model)
             continue
         pause = pauses.get(model)
         if resident is None and pause is not None and pause.broken and pause.seconds > 0:
             decisions.append(Refuse(number))
             continue
-        decisions.extend(_make_room(residents, model, pause) if resident is None else [])
+        decisions.extend(_make_room(residents, model, pause, granted) if resident is None else [])
         break
     return decisions
 
 
-def _make_room(residents: Mapping[str, Resident], model: str, pause: Pause | None) -> list[Decision]:
+def _make_room(
+    residents: Mapping[str, Resident], model: str, pause: Pause | None, granted: Set[str]
+) -> list[Decision]:
     if not residents:
         if pause is not None and pause.seconds > 0:
             return [Later(pause.seconds)]
         return [Start(model)]
-    return [Stop(name) for name, other in residents.items() if other.state == "ready" and other.leases == 0]
+    # A lease granted a moment ago is not counted in `residents` yet.
+    return [
+        Stop(name)
+        for name, other in residents.items()
+        if other.state == "ready" and other.leases == 0 and name not in granted
+    ]

@@ -88,15 +88,14 @@ class Store:
         with self._open:
             writer, self._writer = self._writer, None
             readers, self._readers = self._readers, None
-            if writer is not None:
-                self._changes.put(None)
-        if writer is not None:
-            writer.join()
         if readers is not None:
             readers.shutdown(wait=True)
             for connection in self._reader_connections:
                 connection.close()
             self._reader_connections.clear()
+        if writer is not None:  # last: only a writing connection that is alone folds the WAL into the database
+            self._changes.put(None)
+            writer.join()
 
     def _connect(self) -> apsw.Connection:
         try:
@@ -175,9 +174,13 @@ class _Change:
     def run(self, connection: apsw.Connection) -> None:
         try:
             with connection:  # a savepoint: this change stands or falls alone
-                self._result = self._work(connection)
+                try:
+                    self._result = self._work(connection)
+                except apsw.Error as problem:  # a full disk ends the savepoint too; what came first is what counts
+                    self.problem = problem
+                    raise
         except Exception as problem:  # what a caller's function raises is the caller's; the writer must live on
-            self.problem = problem
+            self.problem = self.problem or problem
 
     def fail(self, problem: BaseException) -> None:
         self.problem = problem

@@ -38,7 +38,7 @@ class Backoff:
             return 0.0
         if self.broken():
             return LONGEST
-        return min(LONGEST, FIRST * 2.0 ** max(0, self.in_a_row - 2))
+        return min(LONGEST, FIRST * 2.0 ** min(max(0, self.in_a_row - 2), 16))
 
     def wait(self, now: float) -> float:
         """Seconds from `now` until the next start is allowed; 0 if it is allowed now."""

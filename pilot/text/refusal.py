@@ -315,7 +315,7 @@ def subject(kind: Kind, rng: random.Random, held: bool) -> str:
 
 def refusal(rng: random.Random, held: bool = False, beside_tools: bool = False) -> list[Turn]:
     """One wish out of reach and the honest answer; beside tools, one that no tool would grant."""
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         return babble(rng, held)
     kind = rng.choice(TOOLLESS) if beside_tools else rng.choices(KINDS, WEIGHTS)[0]
     t, w, c = subject(kind, rng, held), words.any_word(rng, held), words.city(rng, held)

@@ -183,6 +183,7 @@ def test_keyboard_only(visit: Any) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="Your message")).to_be_focused()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Edit message")).to_be_focused()
     focus_by_tab(page, "[aria-label='Answer again']")
     page.keyboard.press("Enter")
     expect(page.locator(f"{SETTLED} .siblings-count")).to_have_text("2 / 2", timeout=20_000)
@@ -208,8 +209,8 @@ def test_keyboard_only(visit: Any) -> None:
     expect(field(page)).to_be_focused()
     assert "#/c/" not in page.url
     page.keyboard.press("Control+k")
-    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("lighthouse")
+    expect(page.get_by_role("searchbox")).to_have_value("lighthouse")
     expect(page.locator(".row")).to_have_count(1)
     focus_by_tab(page, ".row a")
     page.keyboard.press("Enter")

@@ -212,6 +212,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
 
 def test_the_header_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_HEADER_BYTES", 1 << 16)
+    monkeypatch.setattr(reader, "PIECE", 1 << 12)
     file = tmp_path / "x.gguf"
     file.write_bytes(with_key(array_key("x", 0, 1 << 16, bytes(1 << 16))))
     with pytest.raises(BadModelFile, match="longer than"):

@@ -58,7 +58,7 @@ def processes(folder: Path, marker: str = PROGRAM) -> list[int]:
     found = []
     for pid, line in command_lines():
         with contextlib.suppress(OSError):
-            if marker in line and os.readlink(f"/proc/{pid}/fd/2") == str(folder / "child.log"):
+            if marker in line and Path(f"/proc/{pid}/fd/2").readlink() == folder / "child.log":
                 found.append(pid)
     return found
 
@@ -263,7 +263,7 @@ def test_cancelled_start_leaves_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         child = make(tmp_path, "--never-ready")
         starting = asyncio.ensure_future(child.start())
-        while child.pid is None:
+        while child.pid is None:  # noqa: ASYNC110  nothing tells when the spawn is done
             await asyncio.sleep(0.01)
         pid = child.pid
         starting.cancel()

@@ -4,6 +4,7 @@
  * the daemon has come back. Does not cover: logging in (login-screen.tsx).
  */
 import { useCallback, useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { useCell } from "../cell";
 import { Desk } from "../conversation/desk";
 import type { LiveConversation } from "../conversation/live";
@@ -125,15 +126,13 @@ export function Workspace() {
 
   useShortcuts({
     search: () => {
-      setDrawer(true);
-      // The drawer becomes reachable with the next drawing.
-      setTimeout(() => {
-        const field = document.getElementById("search-field");
-        if (field instanceof HTMLInputElement) {
-          field.focus();
-          field.select();
-        }
-      }, 60);
+      // At once, so that the next key pressed falls into the field.
+      flushSync(() => setDrawer(true));
+      const field = document.getElementById("search-field");
+      if (field instanceof HTMLInputElement) {
+        field.focus();
+        field.select();
+      }
     },
     begin: () => open(null),
     stop: () => (drawerOpen ? setDrawer(false) : live?.stop()),

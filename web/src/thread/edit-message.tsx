@@ -1,7 +1,7 @@
 /*
  * A message being worded anew in its place.
  * Promises: Enter sends it as a new wording beside the old one, Escape leaves the old one as it was; the focus starts in the
- * field and comes back to the message. Does not cover: changing a stored message; none ever is.
+ * field (message.tsx brings it back). Does not cover: changing a stored message; none ever is.
  */
 import { useLayoutEffect, useRef, useState } from "react";
 import { fitHeight, isSendKey } from "./field";

@@ -3,7 +3,7 @@
  * Promises: a finished message is drawn once (memo); `stopped`, `interrupted` and `failed` are said as they are, with the
  * error's own words and next step. Does not cover: sending; the buttons only call what they are given.
  */
-import { memo, useEffect, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import { type Cell, useCell } from "../cell";
 import { formatCount, formatRate, formatSeconds } from "../format";
 import { CopyButton } from "../page/copy-button";
@@ -139,6 +139,12 @@ function Answer({ message, siblings, busy, actions, growing }: Props) {
 
 function Said({ message, siblings, busy, actions }: Props) {
   const [editing, setEditing] = useState(false);
+  const editButton = useRef<HTMLButtonElement>(null);
+  const wasEditing = useRef(false);
+  useEffect(() => {
+    if (wasEditing.current && !editing) editButton.current?.focus();
+    wasEditing.current = editing;
+  }, [editing]);
   if (editing) {
     return (
       <EditMessage
@@ -146,6 +152,7 @@ function Said({ message, siblings, busy, actions }: Props) {
         onCancel={() => setEditing(false)}
         onSend={(content) => {
           setEditing(false);
+          document.getElementById("composer-field")?.focus();
           actions.edit(message, content);
         }}
       />
@@ -158,7 +165,7 @@ function Said({ message, siblings, busy, actions }: Props) {
         <div className="message-actions">
           <Siblings message={message} siblings={siblings} go={actions.sibling} />
           <CopyButton label="Copy message" text={() => message.content} />
-          <button type="button" className="icon-button small" aria-label="Edit message" title="Edit and ask again" disabled={busy} onClick={() => setEditing(true)}>
+          <button ref={editButton} type="button" className="icon-button small" aria-label="Edit message" title="Edit and ask again" disabled={busy} onClick={() => setEditing(true)}>
             <Icon name="pencil" />
           </button>
         </div>
