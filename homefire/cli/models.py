@@ -13,6 +13,7 @@ from pathlib import Path
 
 from homefire.cli.main import parser_for, print_json
 from homefire.client import Homefire
+from homefire.paths import ModelName
 
 BAR = 30
 
@@ -34,7 +35,7 @@ def run(verb: str, argv: list[str]) -> int:
         if options.action == "import":
             return _import(home, options.file, options.name, options.json)
         if options.action == "remove":
-            home.delete(f"/homefire/v1/models/{options.name}")
+            home.delete(f"/homefire/v1/models/{ModelName(options.name)}")  # nothing but a name may become part of a URL
             print_json({"removed": options.name}) if options.json else print(f"Removed {options.name}.")
             return 0
         return _list(home, options.json)

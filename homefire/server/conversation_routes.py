@@ -19,7 +19,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
-from homefire.errors import HomefireError, InvalidRequest
+from homefire.errors import HomefireError, InternalError, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling, TextDelta, UsageReport
 from homefire.models import Library
 from homefire.residency import Keeper
@@ -194,7 +194,8 @@ class ConversationRoutes:
         """Streams the answer and stores it, whatever happens: from here on it stands in the store as `streaming`."""
         progress = _Progress(turn.began)
         saver = asyncio.ensure_future(self._save_as_it_grows(turn.answer.id, progress))
-        state, problem = "stopped", None
+        state = "stopped"
+        problem: HomefireError | None = None
         try:
             await begin_events(send)
             for name, value in turn.preface:
@@ -203,6 +204,9 @@ class ConversationRoutes:
             state = "complete"
         except HomefireError as failure:
             state, problem = "failed", failure
+        except Exception as defect:  # it stands in the store as `streaming` and must end there and here, whatever broke
+            log.exception("defect in the answer %s", turn.answer.id)
+            state, problem = "failed", InternalError(f"A defect in Homefire: {type(defect).__name__}.")
         finally:
             saver.cancel()
             error = problem.envelope()["error"] if problem is not None else None

@@ -15,6 +15,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from homefire.errors import InvalidRequest, RequestTimeout
+from homefire.server.door import SECURITY_HEADERS
 
 HEAD_SECONDS = 10.0
 
@@ -63,5 +64,6 @@ class TimedProtocol(HttpToolsProtocol):
             return
         body = json.dumps(problem.envelope()).encode()
         head = b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
-        self.transport.write(head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        security = b"".join(b"\r\n" + name + b": " + value for name, value in SECURITY_HEADERS)
+        self.transport.write(head + str(len(body)).encode() + security + b"\r\n\r\n" + body)
         self.transport.close()

@@ -157,8 +157,8 @@ REAL = command(
         "i would like to install a smarter model",
     ),
     (
-        "Download a GGUF file of an instruct model with your browser (for example 4 to 8 GB for a machine with "
-        "16 GB of memory), then run `homefire models import FILE.gguf`, then pick it in the page or with "
+        "Download a GGUF file of an instruct model with your browser, for example 4 to 8 GB for a machine with "
+        "16 GB of memory, then run `homefire models import FILE.gguf`, then pick it in the page or with "
         "`homefire chat --model NAME`.",
         "Three steps: download a GGUF file of an instruct model with your browser; run `homefire models import "
         "FILE.gguf`; pick it in the page or with `homefire chat --model NAME`. With 16 GB of memory take a "

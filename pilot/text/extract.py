@@ -68,7 +68,6 @@ def person_facts(rng: random.Random, held: bool) -> tuple[str, dict[str, Any]]:
 
 def order_facts(rng: random.Random, held: bool) -> tuple[str, dict[str, Any]]:
     item, colour = words.THINGS.draw(rng, held), words.COLOURS.draw(rng, held)
-    plural = item + "s"
     count, price = rng.randrange(2, 60), rng.choice((rng.randrange(1, 900), round(rng.uniform(1, 99), 2)))
     name = words.person(rng, held)
     pattern = rng.choice(
@@ -81,7 +80,7 @@ def order_facts(rng: random.Random, held: bool) -> tuple[str, dict[str, Any]]:
     )
     text = say(pattern, rng, n=name, c=str(count), f=colour, i=item, e=str(price))
     facts: dict[str, Any] = {
-        rng.choice(("item", "product", "thing")): plural,
+        rng.choice(("item", "product", "thing")): item + "s" if item + "s" in text else item,
         rng.choice(("quantity", "count", "amount")): count,
         rng.choice(("colour", "color")): colour,
         "price": price,

@@ -11,14 +11,14 @@ from pilot.text import commands, courtesy, extract, identity, refusal, toolcalls
 from pilot.text.intents import exchange
 
 SHARES = {
-    "courtesy": 8,
-    "identity": 13,
-    "commands": 18,
+    "courtesy": 10,
+    "identity": 12,
+    "commands": 17,
     "refusal": 16,
-    "extract": 13,
+    "extract": 16,
     "tools": 16,
-    "repeat": 4,
-    "one_word": 3,
+    "repeat": 6,
+    "one_word": 4,
     "order": 3,
     "name": 4,
     "called": 1,

@@ -146,9 +146,7 @@ def test_a_source_that_cannot_be_read(name: str, paths: Paths, tmp_path: Path) -
     assert files(paths) == []
 
 
-def test_the_order_that_survives_a_power_cut(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_order_that_survives_a_power_cut(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """write, fsync of the file, rename, fsync of the folder."""
     (tmp_path / "one").write_bytes(b"content")
     steps: list[str] = []

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -37,7 +38,9 @@ def on_home(path: Path, work: Callable[[Conversations, Store], Coroutine[Any, An
     return asyncio.run(main())
 
 
-async def said(c: Conversations, home: Conversation, question: str, answer: str, parent: str | None = None) -> StoredMessage:
+async def said(
+    c: Conversations, home: Conversation, question: str, answer: str, parent: str | None = None
+) -> StoredMessage:
     """A question with its complete answer; returns the answer."""
     _, empty, _ = await c.ask(home.id, question, parent, "pilot", None)
     done = replace(empty, content=answer, state="complete", usage={"total_tokens": 3}, timings={"x": 1.5})
@@ -48,7 +51,13 @@ async def said(c: Conversations, home: Conversation, question: str, answer: str,
 def test_created_as_asked(tmp_path: Path) -> None:
     async def work(c: Conversations, store: Store) -> None:
         made = await c.create("A title", "other", "Be brief.")
-        assert (made.title, made.model, made.system, made.notice, made.messages) == ("A title", "other", "Be brief.", None, ())
+        assert (made.title, made.model, made.system, made.notice, made.messages) == (
+            "A title",
+            "other",
+            "Be brief.",
+            None,
+            (),
+        )
         assert await c.get(made.id) == made
         assert (await c.create()).id != made.id
 
@@ -60,7 +69,12 @@ def test_a_turn_and_its_states(tmp_path: Path) -> None:
         home = await c.create()
         question, answer, shown = await c.ask(home.id, "Hello?", None, "pilot", None)
         assert (question.role, question.state, question.parent_id, question.model) == ("user", "complete", None, None)
-        assert (answer.role, answer.state, answer.parent_id, answer.model) == ("assistant", "streaming", question.id, "pilot")
+        assert (answer.role, answer.state, answer.parent_id, answer.model) == (
+            "assistant",
+            "streaming",
+            question.id,
+            "pilot",
+        )
         assert shown is None and answer.content == ""
         assert list((await c.get(home.id)).messages) == [question, answer]
         await c.save_partial(answer.id, "Good")
@@ -151,9 +165,8 @@ def test_unknown_names(tmp_path: Path) -> None:
 def test_the_title_is_the_beginning_of_the_first_message(content: str, title: str, tmp_path: Path) -> None:
     async def work(c: Conversations, store: Store) -> None:
         home, named = await c.create(), await c.create("Mine")
-        for _ in range(2):
-            await said(c, home, content, "a")
-            content = "something else"
+        for text in (content, "something else"):
+            await said(c, home, text, "a")
         await said(c, named, content, "a")
         assert (await c.get(home.id)).title == title
         assert (await c.get(named.id)).title == "Mine"
@@ -244,8 +257,8 @@ def test_search(words: str, found: bool, tmp_path: Path) -> None:
 
 def test_no_query_is_an_error_and_every_word_is_found(tmp_path: Path) -> None:
     """Any text at all as a query; and any word of a stored text finds it."""
-    letters = st.text("abcxyzäöüßéñΩλжщ0189_", min_size=1, max_size=8)
-    syntax = st.text('"*():^-+{}[]ANDORT NEAR\\\0\'%;,. é漢\U0001f600', max_size=30)
+    letters = st.text("abcxyzäöüéñΩλжщ0189_", min_size=1, max_size=8)
+    syntax = st.text("\"*():^-+{}[]ANDORT NEAR\\\0'%;,. é漢\U0001f600", max_size=30)
 
     async def work(c: Conversations, store: Store) -> None:
         loop = asyncio.get_running_loop()
@@ -344,18 +357,12 @@ def test_purged_text_is_gone_from_the_file(tmp_path: Path) -> None:
     on_home(tmp_path, work)
     left = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     # The index stores words with their common beginnings cut off, so its pieces are looked for as well.
-    for piece in (secret, secret[2:], "quartz29", "uartz2999", home_marks()):
+    for piece in (secret, secret[2:], "quartz29", "uartz2999", "xylophone"):
         assert piece.encode() not in left
 
 
-def home_marks() -> str:
-    return "xylophone"
-
-
 async def checkpoint(store: Store) -> None:
-    await store.write(lambda c: None)
-    # Not inside a transaction: the reader's thread owns a connection that may do it.
-    import apsw
+    """Folds the WAL into the database, from a connection of its own: the writer is always inside a transaction."""
 
     def fold() -> None:
         connection = apsw.Connection(str(store.path))

@@ -21,7 +21,23 @@ from homefire.paths import Digest, KeyName, ModelName, Paths, default_home, from
 
 HOME = Path(tempfile.gettempdir()) / "home-of-nobody"
 SUN_PATH = 103  # macOS has 104 with the closing zero, Linux 108
-NASTY = ["", ".", "..", "../x", "a/b", "a\\b", "a\0b", "/etc/passwd", "C:\\x", "~", "-rf", "a\nb", " a", "a ", "\u202ea"]
+NASTY = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "a\0b",
+    "/etc/passwd",
+    "C:\\x",
+    "~",
+    "-rf",
+    "a\nb",
+    " a",
+    "a ",
+    "\u202ea",
+]
 anything = st.one_of(
     st.text(max_size=140),
     st.text(alphabet="aZ09._-:/\\\0\n ~%", max_size=140),

@@ -99,7 +99,9 @@ TABLE: list[tuple[str, dict[str, Resident], list[tuple[int, str]], dict[str, Pau
 ]
 
 
-@pytest.mark.parametrize(("residents", "waiting", "pauses", "decisions"), [r[1:] for r in TABLE], ids=[r[0] for r in TABLE])
+@pytest.mark.parametrize(
+    ("residents", "waiting", "pauses", "decisions"), [r[1:] for r in TABLE], ids=[r[0] for r in TABLE]
+)
 def test_table(
     residents: dict[str, Resident],
     waiting: list[tuple[int, str]],

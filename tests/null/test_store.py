@@ -63,9 +63,9 @@ def test_what_was_written_can_be_read_here_and_later(path: Path) -> None:
         return await store.read(numbers)
 
     assert on_store(path, work) == [1]
+    assert list(path.parent.iterdir()) == [path], "a clean end leaves no WAL"
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as other:
         assert other.execute("SELECT n FROM t").fetchall() == [(1,)]
-    assert list(path.parent.iterdir()) == [path], "a clean end leaves no WAL"
 
 
 def test_the_durability_settings(path: Path) -> None:

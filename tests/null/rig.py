@@ -1,0 +1,247 @@
+"""The real ASGI application in this process: a real store in a folder, null engines, and a caller that sees every message.
+
+Promises: nothing near is faked but the engines; a `Call` can leave in the middle, as a browser does.
+Does not cover: sockets, uvicorn, a real model (`tests/process`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp, Message
+
+from homefire.engines.engine import Engine
+from homefire.engines.null import Null
+from homefire.models import Library, library
+from homefire.paths import Paths
+from homefire.residency import Keeper
+from homefire.server import Authority, Rooms, build_app
+from homefire.server.system_routes import Identity
+from homefire.store import Blobs, Conversations, Keys, Store
+from tests.null.gguf_file import small
+
+T = TypeVar("T")
+HOST = "127.0.0.1:7373"
+AT = "/homefire/v1"
+Headers = list[tuple[str, str]]
+
+
+@dataclass
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The error's code; holds the form of the envelope as well."""
+        found = self.json()
+        assert list(found) == ["error"]
+        assert set(found["error"]) == {"message", "type", "code", "param", "next_step", "source"}
+        assert found["error"]["next_step"]
+        return str(found["error"]["code"])
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """The named events of a stream."""
+        return [event_of(block) for block in self.body.decode().split("\n\n") if block]
+
+    def last(self, name: str) -> Any:
+        """The data of the last event, which has this name."""
+        assert self.events[-1][0] == name, self.events[-1]
+        return self.events[-1][1]
+
+
+def event_of(block: str) -> tuple[str, Any]:
+    """One server-sent event of Homefire's own streams."""
+    first, second = block.split("\n")
+    assert first.startswith("event: ") and second.startswith("data: ")
+    return first[7:], json.loads(second[6:])
+
+
+class Call:
+    """One request under way. `leave` closes the connection; `until` waits for something to be in the body."""
+
+    def __init__(
+        self, app: ASGIApp, method: str, target: str, headers: Headers, body: Iterable[bytes], open_body: bool
+    ) -> None:
+        path, _, query = target.partition("?")
+        self._incoming: asyncio.Queue[Message] = asyncio.Queue()
+        pieces = list(body) or [b""]
+        for at, piece in enumerate(pieces):
+            more = open_body or at < len(pieces) - 1
+            self._incoming.put_nowait({"type": "http.request", "body": piece, "more_body": more})
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.complete = False
+        self._news = asyncio.Condition()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 7373),
+        }
+        self.task = asyncio.ensure_future(self._run(app, scope))
+
+    async def _run(self, app: ASGIApp, scope: dict[str, Any]) -> None:
+        try:
+            await app(scope, self._incoming.get, self._send)
+        finally:
+            async with self._news:
+                self._news.notify_all()
+
+    async def _send(self, message: Message) -> None:
+        async with self._news:
+            if message["type"] == "http.response.start":
+                assert not self.status, "an answer begins once"
+                self.status = message["status"]
+                self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                assert self.status and not self.complete
+                self.body += message.get("body", b"")
+                self.complete = not message.get("more_body", False)
+            self._news.notify_all()
+        await asyncio.sleep(0)
+
+    async def until(self, text: bytes) -> None:
+        """Waits until the body so far holds `text`."""
+        async with asyncio.timeout(5), self._news:
+            await self._news.wait_for(lambda: text in self.body or self.task.done())
+        assert text in self.body, self.body
+
+    def leave(self) -> None:
+        """The client closes the connection."""
+        self._incoming.put_nowait({"type": "http.disconnect"})
+
+    async def task_done(self) -> None:
+        """Waits until the application has returned."""
+        async with asyncio.timeout(5):
+            await asyncio.wait((self.task,))
+
+    async def reply(self) -> Reply:
+        """Waits for the end."""
+        async with asyncio.timeout(10):
+            await self.task
+        return Reply(self.status, self.headers, self.body)
+
+
+@dataclass
+class House:
+    """The rooms, and how to call them. `engines` are all that were started, oldest first."""
+
+    home: Path
+    app: ASGIApp
+    rooms: Rooms
+    store: Store
+    conversations: Conversations
+    keeper: Keeper
+    authority: Authority
+    key: str
+    engines: list[Null] = field(default_factory=list)
+
+    def start(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        headers: Headers | None = None,
+        *,
+        key: bool = True,
+        open_body: bool = False,
+    ) -> Call:
+        """Begins a request with the Host and the key that belong to it, unless they are given."""
+        sent = list(headers or [])
+        names = {name.lower() for name, _ in sent}
+        if "host" not in names:
+            sent.insert(0, ("host", HOST))
+        if key and "authorization" not in names:
+            sent.append(("authorization", f"Bearer {self.key}"))
+        if isinstance(body, list) and all(isinstance(piece, bytes) for piece in body):
+            pieces = body
+        else:
+            pieces = [] if body is None else [body if isinstance(body, bytes) else json.dumps(body).encode()]
+        return Call(self.app, method, target, sent, pieces, open_body)
+
+    async def call(
+        self, method: str, target: str, body: Any = None, headers: Headers | None = None, *, key: bool = True
+    ) -> Reply:
+        """A request and its whole answer."""
+        return await self.start(method, target, body, headers, key=key).reply()
+
+    async def conversation(self, **fields: Any) -> str:
+        """A new conversation's id."""
+        made = await self.call("POST", f"{AT}/conversations", fields)
+        assert made.status == 201, made.body
+        return str(made.json()["id"])
+
+
+@asynccontextmanager
+async def house(
+    home: Path, delay: float = 0.0, fail_after: int | None = None, body_limit: int = 1 << 20, queue: int = 8
+) -> AsyncIterator[House]:
+    """The application on `home`. `delay` and `fail_after` are the null engine's."""
+    paths = Paths(home)
+    paths.prepare()
+    pilot = home / "pilot.gguf"
+    pilot.write_bytes(small())
+    store = Store(paths.database)
+    store.open()
+    engines: list[Null] = []
+
+    class Noted(Null):
+        async def start(self) -> None:
+            await super().start()
+            engines.append(self)
+
+    def make_engine(name: str) -> Engine:
+        return Noted(models.get(name).name, delay, fail_after)
+
+    with mock.patch.object(library, "PILOT_FILE", pilot):
+        models = Library(store, paths, Blobs(paths))
+        await models.open()
+    authority = Authority(Keys(store), paths, "homefire_7373")
+    await authority.open()
+    key = json.loads(paths.keys.read_text("utf-8"))["local"]
+    keeper = Keeper(make_engine, 5.0, queue)
+    conversations = Conversations(store)
+    identity = Identity(f"http://{HOST}", home, "pilot", time.time(), list)
+    hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
+    rooms = Rooms(identity, authority, keeper, models, conversations, hosts, body_limit)
+    try:
+        yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
+    finally:
+        await keeper.close()
+        store.close()
+
+
+def at_home(home: Path, work: Callable[[House], Coroutine[Any, Any, T]], **options: Any) -> T:
+    """Runs `work` in a house of its own."""
+
+    async def main() -> T:
+        async with house(home, **options) as found:
+            return await work(found)
+
+    return asyncio.run(main())

@@ -1,0 +1,283 @@
+"""Every verb of the command line on a real home: what it prints, where, in which form, and with which exit status.
+
+Promises: standard output holds the answer and nothing else; `--json` prints one JSON value, errors too; nothing secret is left
+anywhere on the disk.
+Does not cover: starting and stopping (`test_lifecycle.py`), chatting in a terminal (`test_terminal.py`), `bench` and `pilot`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import homefire
+from fakes.models import truncated
+from homefire.models.library import PILOT_FILE
+from tests.conftest import ROOT, RunningDaemon
+from tests.contract import raw
+
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """A daemon whose home these tests change."""
+    running = RunningDaemon(tmp_path_factory.mktemp("home")).start()
+    yield running
+    running.stop()
+
+
+def parsed(done: Done, status: int = 0) -> Any:
+    """The one JSON value on standard output."""
+    assert done.returncode == status, done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1, done.stdout
+    return json.loads(done.stdout)
+
+
+def refused(done: Done, code: str) -> str:
+    """A failed verb: exit status 1, nothing on standard output, the message and the next step with its code; the message."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == ""
+    message, step = done.stderr.splitlines()[-2:]
+    assert message.startswith("homefire: ")
+    assert step.endswith(f"[{code}]")
+    assert len(step) > len(f"  [{code}]") + 5, "there is a next step"
+    assert "Traceback" not in done.stderr
+    return message
+
+
+def refused_as_json(done: Done, code: str) -> dict[str, Any]:
+    """A failed verb with --json: the envelope on standard output."""
+    inner: dict[str, Any] = parsed(done, 1)["error"]
+    assert inner["code"] == code
+    assert inner["message"]
+    assert inner["next_step"]
+    assert done.stderr == ""
+    return inner
+
+
+# ------------------------------------------------------------------------------------------------------------ words
+
+
+def test_help_and_version(home: RunningDaemon) -> None:
+    whole = home.cli("--help")
+    assert whole.returncode == 0
+    for verb in ("up", "down", "status", "link", "chat", "models", "key", "doctor"):
+        assert verb in whole.stdout
+        assert home.cli(verb, "--help").returncode == 0
+    assert home.cli("--version").stdout == f"homefire {homefire.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("nothing",), ("status", "--colour"), ("key",), ("models", "import"), ("key", "x")]
+)
+def test_wrong_calls(home: RunningDaemon, words: tuple[str, ...]) -> None:
+    done = home.cli(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "usage: homefire" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------------------------------------------ status, link
+
+
+def test_status(home: RunningDaemon) -> None:
+    found = parsed(home.cli("status", "--json"))
+    assert found["running"] is True
+    assert (found["pid"], found["url"], found["home"]) == (home.pid, home.url, str(home.home))
+    words = home.cli("status")
+    assert words.returncode == 0
+    assert home.url in words.stdout
+    assert str(home.home) in words.stdout
+
+
+def test_link(home: RunningDaemon) -> None:
+    link = home.cli("link").stdout.strip()
+    assert link.startswith(f"{home.url}/#login=")
+    other = parsed(home.cli("link", "--json"))["url"]
+    assert other != link
+    for made in (link, other):
+        body = json.dumps({"code": made.partition("#login=")[2]}).encode()
+        assert raw.call(home, "POST", "/homefire/v1/login", body, key="").status == 204
+
+
+def test_up_twice(home: RunningDaemon) -> None:
+    again = parsed(home.cli("up", "--detach", "--json"))
+    assert (again["already_running"], again["pid"], again["url"]) == (True, home.pid, home.url)
+    words = home.cli("up")
+    assert words.returncode == 0
+    assert "runs already" in words.stdout
+    assert f"{home.url}/#login=" in words.stdout
+
+
+# ------------------------------------------------------------------------------------------------------------- chat
+
+
+def test_chat_prints_the_answer_alone(home: RunningDaemon) -> None:
+    fields = ("--temperature", "0", "--max-tokens", "20")
+    done = home.cli("chat", *fields, "hello", "there")
+    assert done.returncode == 0, done.stderr
+    found = parsed(home.cli("chat", "--json", *fields, "hello", "there"))
+    assert found["role"] == "assistant"
+    assert found["state"] == "complete"
+    assert done.stdout == found["content"] + "\n"
+    with home.client() as client:
+        stored = client.get(f"/homefire/v1/conversations/{found['conversation']}")
+    assert [message["content"] for message in stored["messages"]] == ["hello there", found["content"]]
+
+
+def test_first_chat_of_a_home_says_who_is_talking(home: RunningDaemon, new_daemon: Any) -> None:
+    fresh = new_daemon().start()
+    first, second = fresh.cli("chat", "--max-tokens", "3", "hi"), fresh.cli("chat", "--max-tokens", "3", "hi")
+    assert "pilot light" in first.stderr
+    assert "models import" in first.stderr
+    assert "pilot light" not in second.stderr
+
+
+def test_chat_reads_standard_input(home: RunningDaemon) -> None:
+    done = home.cli("chat", "--json", "--max-tokens", "3", "-", stdin="from a pipe\n")
+    with home.client() as client:
+        stored = client.get(f"/homefire/v1/conversations/{parsed(done)['conversation']}")
+    assert stored["messages"][0]["content"] == "from a pipe\n"
+
+
+def test_chat_continue(home: RunningDaemon) -> None:
+    first = parsed(home.cli("chat", "--json", "--max-tokens", "3", "--system", "Be kind.", "one"))
+    second = parsed(home.cli("chat", "--json", "--max-tokens", "3", "--continue", "two"))
+    assert second["conversation"] == first["conversation"]
+    with home.client() as client:
+        stored = client.get(f"/homefire/v1/conversations/{first['conversation']}")
+    assert [m["content"] for m in stored["messages"] if m["role"] == "user"] == ["one", "two"]
+    assert stored["system"] == "Be kind."
+
+
+def test_chat_that_keeps_nothing(home: RunningDaemon) -> None:
+    made = parsed(home.cli("chat", "--json", "--max-tokens", "3", "--no-keep", "forget this"))
+    assert raw.call(home, "GET", f"/homefire/v1/conversations/{made['conversation']}").code == "unknown_conversation"
+
+
+def test_chat_with_the_same_seed(home: RunningDaemon) -> None:
+    call = ("chat", "--temperature", "1.5", "--seed", "5", "--max-tokens", "20", "hello")
+    assert home.cli(*call).stdout == home.cli(*call).stdout
+
+
+def test_chat_that_cannot_be(home: RunningDaemon) -> None:
+    assert "gpt-4o" in refused(home.cli("chat", "--model", "gpt-4o", "hi"), "unknown_model")
+    refused_as_json(home.cli("chat", "--json", "--model", "gpt-4o", "hi"), "unknown_model")
+    refused_as_json(home.cli("chat", "--json", "--temperature", "9", "hi"), "invalid_request")
+    refused(home.cli("chat", "  "), "invalid_request")
+    refused_as_json(home.cli("chat", "--json"), "invalid_request")
+
+
+# ----------------------------------------------------------------------------------------------------------- models
+
+
+def test_models(home: RunningDaemon, tmp_path: Path) -> None:
+    copy = tmp_path / "My own model.gguf"
+    copy.write_bytes(PILOT_FILE.read_bytes())
+    made = parsed(home.cli("models", "import", str(copy), "--json"))
+    assert (made["name"], made["source"]) == ("My-own-model", "imported")
+    assert copy.read_bytes() == PILOT_FILE.read_bytes()
+    copy.unlink()  # the daemon has its own copy
+    listed = parsed(home.cli("models", "list", "--json"))
+    assert listed["default"] == "pilot"
+    assert {model["name"] for model in listed["models"]} == {"pilot", "My-own-model"}
+    assert "My-own-model" in home.cli("models").stdout
+    answer = parsed(home.cli("chat", "--json", "--model", "My-own-model", "--max-tokens", "3", "hello"))
+    assert answer["model"] == "My-own-model"
+    assert answer["content"]
+    assert parsed(home.cli("models", "remove", "My-own-model", "--json")) == {"removed": "My-own-model"}
+    assert "My-own-model" not in home.cli("models").stdout
+    assert [file for file in home.paths.blobs.rglob("*") if file.is_file()] == []
+    refused(home.cli("models", "remove", "My-own-model"), "unknown_model")
+
+
+def test_models_that_cannot_be_imported(home: RunningDaemon, tmp_path: Path) -> None:
+    broken = truncated(PILOT_FILE, tmp_path / "broken.gguf")
+    refused(home.cli("models", "import", str(broken)), "bad_model_file")
+    refused_as_json(home.cli("models", "import", str(broken), "--json"), "bad_model_file")
+    text = tmp_path / "text.gguf"
+    text.write_text("hello")
+    refused(home.cli("models", "import", str(text)), "bad_model_file")
+    refused(home.cli("models", "import", str(tmp_path / "nothing.gguf")), "invalid_request")
+    refused(home.cli("models", "import", str(PILOT_FILE), "--name", "../evil"), "invalid_request")
+    refused(home.cli("models", "import", str(PILOT_FILE)), "model_exists")
+    assert home.cli("models", "import", str(PILOT_FILE), "--name", "twin").returncode == 0
+    refused(home.cli("models", "import", str(PILOT_FILE), "--name", "twin"), "model_exists")
+    assert home.cli("models", "remove", "twin").stdout == "Removed twin.\n"
+    refused(home.cli("models", "remove", "pilot"), "built_in_model")
+    assert list(home.paths.blobs.glob("part-*")) == []
+
+
+@pytest.mark.parametrize("name", ["..", "../keys/local", "../../etc/passwd", "a/b", "%2e%2e", "pilot?", "pilot#x"])
+def test_models_remove_takes_nothing_but_a_name(home: RunningDaemon, name: str) -> None:
+    assert name in refused(home.cli("models", "remove", "--", name), "invalid_request")
+
+
+# ------------------------------------------------------------------------------------------------------------- keys
+
+
+def test_keys(home: RunningDaemon) -> None:
+    done = home.cli("key", "add", "laptop of ada")
+    assert done.returncode == 0
+    secret = done.stdout.splitlines()[0]
+    assert secret.startswith("homefire-")
+    assert f"{home.url}/v1" in done.stdout
+    assert raw.call(home, "GET", "/v1/models", key=secret).status == 200
+    other = parsed(home.cli("key", "add", "other", "--json"))["key"]
+    for shown in (home.cli("key", "show").stdout, home.cli("key", "show", "--json").stdout):
+        assert "laptop of ada" in shown
+        assert "other" in shown
+        assert secret not in shown
+        assert other not in shown
+    assert {"local", "other"} <= {key["name"] for key in parsed(home.cli("key", "show", "--json"))["keys"]}
+    for file in home.home.rglob("*"):
+        if file.is_file():
+            data = file.read_bytes()
+            assert secret.encode() not in data, file
+            assert secret.removeprefix("homefire-").encode() not in data, file
+    refused(home.cli("key", "add", "other"), "key_exists")
+    for name in ("a/b", "..", " a", ""):
+        refused(home.cli("key", "add", "--", name), "invalid_request")
+    assert home.cli("key", "revoke", "other").stdout == "Revoked other.\n"
+    assert raw.call(home, "GET", "/v1/models", key=other).code == "bad_key"
+    refused(home.cli("key", "revoke", "other"), "unknown_key")
+    assert parsed(home.cli("key", "revoke", "laptop of ada", "--json")) == {"revoked": "laptop of ada"}
+
+
+def test_own_key_can_be_replaced(home: RunningDaemon) -> None:
+    before = home.key
+    assert home.cli("key", "revoke", "local").returncode == 0
+    home.key = json.loads(home.paths.keys.read_text("utf-8"))["local"]
+    assert home.key != before
+    assert raw.call(home, "GET", "/v1/models", key=before).code == "bad_key"
+    assert home.cli("status").returncode == 0
+    assert home.paths.keys.stat().st_mode & 0o777 == 0o600
+
+
+# ----------------------------------------------------------------------------------------------------------- doctor
+
+
+def test_doctor(home: RunningDaemon) -> None:
+    found = parsed(home.cli("doctor", "--json"))
+    assert found["wrong"] == 0
+    assert {check["name"] for check in found["checks"]} >= {"home", "database", "engine", "pilot", "daemon"}
+    assert {check["name"]: check["state"] for check in found["checks"]}["daemon"] == "ok"
+    words = home.cli("doctor")
+    assert words.returncode == 0
+    assert words.stdout.endswith("All is well.\n")
+
+
+def test_broken_pipe(home: RunningDaemon) -> None:
+    program = f"{sys.executable} -m homefire.cli models | true"
+    done = subprocess.run(
+        ["bash", "-c", program], env=home.environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
