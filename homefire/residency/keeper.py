@@ -151,7 +151,9 @@ class Keeper:
         self._waiting[number] = waiter
         self._step()
         try:
-            return await asyncio.wait_for(waiter.future, self._wait_seconds)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes in the turn of the grant.
+            async with asyncio.timeout(self._wait_seconds):
+                return await waiter.future
         except TimeoutError:
             _give_up(waiter)
             raise Overloaded(f"The request waited {self._wait_seconds:g} s for '{model}'.") from None

@@ -92,9 +92,7 @@ def decide(
     return decisions
 
 
-def _make_room(
-    residents: Mapping[str, Resident], model: str, pause: Pause | None, granted: Set[str]
-) -> list[Decision]:
+def _make_room(residents: Mapping[str, Resident], model: str, pause: Pause | None, granted: Set[str]) -> list[Decision]:
     if not residents:
         if pause is not None and pause.seconds > 0:
             return [Later(pause.seconds)]

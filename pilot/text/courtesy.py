@@ -8,6 +8,8 @@ from pilot.text.intents import Intent
 GREET = Intent(
     "greet",
     (
+        "(hi|hello|hey|hi there|hello there|hi|hello)(!|.|)",
+        "(hi|hello|hey|good morning|good evening)(!|.|)",
         "(hi|hello|hey|hello there|hi there|hey there|hiya|howdy|yo)( pilot| homefire| friend| again|)(!|.|)",
         "good (morning|afternoon|evening|day)( pilot| to you|)(!|)",
         "(greetings|welcome|nice to meet you|pleased to meet you|hello hello|hallo|heya|hi hi)(!|)",
@@ -62,6 +64,7 @@ HOW = Intent(
 THANKS = Intent(
     "thanks",
     (
+        "(thanks|thank you|thank you very much|thanks a lot)(!|.|)",
         "(thanks|thank you|thx|many thanks|thanks a lot|thank you so much|ty|cheers|much appreciated)"
         "( pilot| very much| for that| for your help|)(!|.|)",
         "(great|ok|nice|perfect|good), (thanks|thank you)(!|)",
@@ -84,6 +87,7 @@ THANKS = Intent(
 BYE = Intent(
     "bye",
     (
+        "(bye|goodbye|good night|see you)(!|.|)",
         "(bye|goodbye|bye bye|good bye|see you|see you later|farewell|cya|later|good night|ciao)"
         "( pilot| for now| then|)(!|.|)",
         "(i am|i m) (leaving|off|going|done)( now| for today|)",

@@ -11,7 +11,7 @@ from pilot.text import commands, courtesy, extract, identity, refusal, toolcalls
 from pilot.text.intents import exchange
 
 SHARES = {
-    "courtesy": 10,
+    "courtesy": 18,
     "identity": 12,
     "commands": 17,
     "refusal": 16,

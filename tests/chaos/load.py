@@ -21,7 +21,8 @@ from tests.conftest import RunningDaemon
 @dataclass
 class Turn:
     """One question and what came of it. `heard` holds (when, how many characters so far) for each piece of the answer;
-    `outcome` is "" while it goes on, then "done", the code of an error, or "broken" for a connection that broke."""
+    `outcome` is "" while it goes on, then "done", the code of an error, "broken" for a connection that broke, or "left" when
+    the test ended it."""
 
     began: float
     conversation: str = ""
@@ -64,7 +65,7 @@ class Talker(threading.Thread):
                 self._over.wait(0.1)
 
     def end(self) -> None:
-        """Stops after the turn under way; `join` afterwards."""
+        """Leaves the turn under way; `join` afterwards."""
         self._over.set()
 
     def talking(self) -> bool:
@@ -80,6 +81,8 @@ class Talker(threading.Thread):
                     setattr(turn, role, event.data["id"])
                 elif event.name == "delta":
                     self._hear(turn, event.data["text"])
+                if self._over.is_set():
+                    return "left"
             return "done"
 
     def _ask_plainly(self, turn: Turn) -> str:
@@ -92,6 +95,8 @@ class Talker(threading.Thread):
             if response.status_code != 200:
                 return str(json.loads(response.read())["error"]["code"])
             for line in response.iter_lines():
+                if self._over.is_set():
+                    return "left"
                 if line == "data: [DONE]":
                     return "done"
                 if line.startswith("data: "):

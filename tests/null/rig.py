@@ -77,7 +77,7 @@ class Call:
     """One request under way. `leave` closes the connection; `until` waits for something to be in the body."""
 
     def __init__(
-        self, app: ASGIApp, method: str, target: str, headers: Headers, body: Iterable[bytes], open_body: bool
+        self, app: ASGIApp, method: str, target: str, headers: Headers, *, body: Iterable[bytes], open_body: bool
     ) -> None:
         path, _, query = target.partition("?")
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
@@ -89,6 +89,7 @@ class Call:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.complete = False
+        self.ended = False
         self._news = asyncio.Condition()
         scope = {
             "type": "http",
@@ -111,6 +112,7 @@ class Call:
             await app(scope, self._incoming.get, self._send)
         finally:
             async with self._news:
+                self.ended = True
                 self._news.notify_all()
 
     async def _send(self, message: Message) -> None:
@@ -129,8 +131,13 @@ class Call:
     async def until(self, text: bytes) -> None:
         """Waits until the body so far holds `text`."""
         async with asyncio.timeout(5), self._news:
-            await self._news.wait_for(lambda: text in self.body or self.task.done())
+            await self._news.wait_for(lambda: text in self.body or self.ended)
         assert text in self.body, self.body
+
+    async def begun(self) -> None:
+        """Waits until the answer has begun, or there will be none."""
+        async with asyncio.timeout(5), self._news:
+            await self._news.wait_for(lambda: bool(self.status) or self.ended)
 
     def leave(self) -> None:
         """The client closes the connection."""
@@ -183,7 +190,7 @@ class House:
             pieces = body
         else:
             pieces = [] if body is None else [body if isinstance(body, bytes) else json.dumps(body).encode()]
-        return Call(self.app, method, target, sent, pieces, open_body)
+        return Call(self.app, method, target, sent, body=pieces, open_body=open_body)
 
     async def call(
         self, method: str, target: str, body: Any = None, headers: Headers | None = None, *, key: bool = True

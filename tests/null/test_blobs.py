@@ -19,7 +19,7 @@ import pytest
 
 from homefire.errors import DiskFull, HomefireError, InvalidRequest
 from homefire.paths import Digest, Paths
-from homefire.store import Blobs, blobs
+from homefire.store import Blobs
 from homefire.store.blobs import CHUNK, RESERVE
 
 
@@ -91,10 +91,11 @@ def failing(number: int) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("place", ["fsync", "replace"])
-@pytest.mark.parametrize(("number", "code"), [(errno.ENOSPC, "disk_full"), (errno.EIO, "machine_error")])
+@pytest.mark.parametrize("failure", [(errno.ENOSPC, "disk_full"), (errno.EIO, "machine_error")], ids=lambda f: f[1])
 def test_a_failure_leaves_nothing(
-    place: str, number: int, code: str, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, failure: tuple[int, str], paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    number, code = failure
     (tmp_path / "one").write_bytes(b"content")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", failing(number)) if place == "fsync" else patch.setattr(
@@ -127,7 +128,12 @@ def test_no_room_is_known_before_the_first_byte(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     opened: list[object] = []
     real = os.open
-    monkeypatch.setattr(blobs.os, "open", lambda *given: (opened.append(given), real(*given))[1])
+
+    def noted(*given: Any) -> int:
+        opened.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(os, "open", noted)
     if fits:
         Blobs(paths).copy_in(tmp_path / "one", nothing)
         return
@@ -153,7 +159,7 @@ def test_the_order_that_survives_a_power_cut(paths: Paths, tmp_path: Path, monke
     fsync, replace = os.fsync, Path.replace
 
     def note_fsync(descriptor: int) -> None:
-        name = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
         steps.append("folder" if name.is_dir() else f"file of {name.stat().st_size}")
         fsync(descriptor)
 

@@ -48,12 +48,12 @@ class InProcess(httpx2.BaseTransport):
         body = request.read()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         pieces: queue.Queue[bytes | None] = queue.Queue()
+        pumps: list[asyncio.Future[None]] = []  # held, so that it is not collected
 
         async def begin() -> Call:
             call = self._house.start(request.method, request.url.raw_path.decode(), body, headers, key=False)
-            asyncio.ensure_future(self._pump(call, pieces))
-            while not call.status and not call.task.done():
-                await asyncio.sleep(0.001)
+            pumps.append(asyncio.ensure_future(self._pump(call, pieces)))
+            await call.begun()
             return call
 
         call = asyncio.run_coroutine_threadsafe(begin(), self._loop).result(10)

@@ -13,6 +13,7 @@ import random
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_request_bodies(name: str, dice: random.Random) -> None:
             spoiled(dice) if roll < 0.8 else json.dumps(value(dice, 4)).encode() if roll < 0.95 else dice.randbytes(40)
         )
         try:
-            found = soon(lambda body=body: READERS[name](body))
+            found = soon(partial(READERS[name], body))
         except HomefireError as problem:
             assert problem.status in (400, 422), body
             json.dumps(problem.envelope()).encode()

@@ -210,6 +210,14 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
     assert read_header(file).tensors == 2
 
 
+def test_a_cut_file_is_called_cut(tmp_path: Path) -> None:
+    file = tmp_path / "cut.gguf"
+    for length in (60, len(small()) - 200, len(small()) - 1):
+        file.write_bytes(small()[:length])
+        with pytest.raises(BadModelFile, match=r"\(truncated\?\)"):
+            read_header(file)
+
+
 def test_the_header_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_HEADER_BYTES", 1 << 16)
     monkeypatch.setattr(reader, "PIECE", 1 << 12)

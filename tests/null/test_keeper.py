@@ -8,104 +8,17 @@ Does not cover: the order of decisions (`test_scheduler.py`), real children (`te
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from homefire.engines.null import Null
 from homefire.errors import (
-    EngineBroken,
-    EngineFailed,
-    HomefireError,
-    InternalError,
     Overloaded,
     ShuttingDown,
     UnknownModel,
 )
-from homefire.residency import Keeper, keeper
-from homefire.supervision import backoff
 from homefire.supervision.backoff import CRASHES_TO_BREAK
-
-
-class Engine(Null):
-    """A null engine that can be slow to start, or fail to."""
-
-    def __init__(self, bench: Bench, name: str) -> None:
-        super().__init__(name)
-        self._bench = bench
-
-    async def start(self) -> None:
-        await super().start()
-        self._bench.started.append(self)
-        events = [asyncio.ensure_future(event.wait()) for event in (self._bench.gate, self._ended)]
-        await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
-        for event in events:
-            event.cancel()
-        if self.ended:
-            raise EngineFailed("It was stopped while it loaded.")
-        if (failure := self._bench.failures.get(self.name)) is not None:
-            self.crash()
-            raise failure
-
-
-class Bench:
-    """A keeper and the engines it made and started."""
-
-    def __init__(self, wait_seconds: float = 5.0, queue: int = 100) -> None:
-        self.started: list[Engine] = []
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.failures: dict[str, Exception] = {}
-        self.unknown = {"none"}
-        self.keeper = Keeper(self.make, wait_seconds, queue)
-
-    def make(self, name: str) -> Engine:
-        if name in self.unknown:
-            raise UnknownModel(f"There is no {name}.")
-        return Engine(self, name)
-
-    @property
-    def names(self) -> list[str]:
-        return [engine.name for engine in self.started]
-
-    @property
-    def state(self) -> tuple[dict[str, tuple[str, int]], int]:
-        views, waiting = self.keeper.view()
-        return {view.name: (view.state, view.leases) for view in views}, waiting
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0)
-
-
-def run(work: Callable[[Bench], Awaitable[None]], **options: Any) -> None:
-    async def main() -> None:
-        problems: list[Any] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
-        bench = Bench(**options)
-        await work(bench)
-        async with asyncio.timeout(5):
-            await bench.keeper.close()
-        assert all(engine.ended for engine in bench.started), "no engine is left"
-        assert problems == []
-
-    asyncio.run(main())
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def waiting(bench: Bench, *models: str) -> list[asyncio.Task[Any]]:
-    return [asyncio.ensure_future(bench.keeper.ensure(model)) for model in models]
-
-
-async def problem_of(task: asyncio.Future[Any]) -> BaseException | None:
-    await asyncio.wait((task,), timeout=5)
-    return task.exception()
+from tests.null.keeper_bench import Bench, problem_of, run, settle, waiting
 
 
 def test_loaded_once_and_leased_many_times() -> None:
@@ -211,6 +124,26 @@ def test_who_leaves_leaves_nothing() -> None:
     run(work)
 
 
+def test_who_leaves_in_the_turn_of_the_grant_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(bench: Bench) -> None:
+        bench.gate.clear()
+        (task,) = waiting(bench, "a")
+        await settle()
+        real = bench.keeper._lease
+
+        def lease(*given: Any) -> Any:
+            asyncio.get_running_loop().call_soon(task.cancel)  # before the waiter wakes up, after it was granted
+            return real(*given)
+
+        monkeypatch.setattr(bench.keeper, "_lease", lease)
+        bench.gate.set()
+        await asyncio.wait((task,), timeout=5)
+        assert task.cancelled(), "the cancellation is not lost"
+        assert bench.state == ({"a": ("ready", 0)}, 0)
+
+    run(work)
+
+
 def test_unknown_at_once_even_behind_others() -> None:
     async def work(bench: Bench) -> None:
         lease = await bench.keeper.ensure("a")
@@ -241,124 +174,6 @@ def test_waiting_has_an_end_and_the_queue_too() -> None:
         lease.release()
 
     run(work, wait_seconds=0.05, queue=3)
-
-
-@pytest.mark.parametrize(
-    "failure", [EngineFailed("It did not start."), RuntimeError("a defect")], ids=["failed", "defect"]
-)
-def test_a_start_that_fails_reaches_everybody(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.0)
-
-    async def work(bench: Bench) -> None:
-        bench.gate.clear()
-        bench.failures["a"] = failure
-        tasks = waiting(bench, "a", "a", "a")
-        await settle()
-        bench.gate.set()
-        wanted = EngineFailed if isinstance(failure, HomefireError) else InternalError
-        for task in tasks:
-            assert isinstance(await problem_of(task), wanted)
-        await settle()
-        assert bench.names == ["a"], "nothing starts it again that nobody asked for"
-        bench.failures.clear()
-        async with asyncio.timeout(2):
-            (await bench.keeper.ensure("a")).release()
-
-    run(work)
-
-
-def test_others_are_served_after_a_start_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(bench: Bench) -> None:
-        bench.gate.clear()
-        bench.failures["a"] = EngineFailed("no")
-        one, two = waiting(bench, "a", "b")
-        await settle()
-        bench.gate.set()
-        assert isinstance(await problem_of(one), EngineFailed)
-        (await two).release()
-        assert bench.names == ["a", "b"]
-
-    run(work)
-
-
-class Clock:
-    """The keeper's clock: it stands still unless it is moved, and so do its timers."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(keeper.time, "monotonic", lambda: self.now)
-
-
-async def crash(bench: Bench) -> None:
-    engine = bench.started[-1]
-    engine.crash()
-    await bench.until(lambda: not bench.keeper.is_resident(engine.name))
-    await settle()
-
-
-def test_a_crash_and_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.03)
-
-    async def work(bench: Bench) -> None:
-        lease = await bench.keeper.ensure("a")
-        await crash(bench)
-        lease.release()
-        assert bench.state == ({"a": ("backing_off", 0)}, 0)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        again = await bench.keeper.ensure("a")
-        assert loop.time() - began > 0.01, "it waited for the pause"
-        assert again.engine is not lease.engine
-        assert bench.keeper.view()[0][0].restarts == 1
-        again.release()
-
-    run(work)
-
-
-def test_a_pause_does_not_pass_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(bench: Bench) -> None:
-        await bench.keeper.ensure("a")
-        clock = Clock(monkeypatch)
-        await crash(bench)
-        (task,) = waiting(bench, "a")
-        await settle()
-        assert bench.names == ["a"] and bench.state[1] == 1
-        clock.now += 0.3
-        # Whoever comes next makes it look again.
-        (other,) = waiting(bench, "a")
-        (await task).release()
-        (await other).release()
-        assert bench.names == ["a", "a"]
-        monkeypatch.undo()
-
-    run(work)
-
-
-def test_five_crashes_break_it_and_a_minute_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(bench: Bench) -> None:
-        clock = Clock(monkeypatch)
-        for count in range(CRASHES_TO_BREAK):
-            (await bench.keeper.ensure("a")).release()
-            clock.now += 1.0
-            await crash(bench)
-            if count < CRASHES_TO_BREAK - 1:
-                assert bench.state[0]["a"][0] == "backing_off"
-                clock.now += 5.0
-        assert bench.state == ({"a": ("broken", 0)}, 0)
-        for _ in range(3):
-            with pytest.raises(EngineBroken, match="60 s"):
-                await bench.keeper.ensure("a")
-        assert len(bench.started) == CRASHES_TO_BREAK, "asking does not start it"
-        (await bench.keeper.ensure("b")).release()  # others work meanwhile
-        clock.now += 59.0
-        with pytest.raises(EngineBroken, match="1 s"):
-            await bench.keeper.ensure("a")
-        clock.now += 1.5
-        (await bench.keeper.ensure("a")).release()
-        assert bench.names[-1] == "a" and bench.state == ({"a": ("ready", 0)}, 0)
-        monkeypatch.undo()
-
-    run(work)
 
 
 def test_an_end_that_was_asked_for_is_no_crash() -> None:

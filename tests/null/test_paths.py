@@ -114,8 +114,9 @@ def test_nasty_names_are_refused(kind: type[str], text: str) -> None:
 @pytest.mark.parametrize("text", ["pilot", "a", "Qwen3-8B-Q4_K_M.gguf", "llama3:8b", "x" * 128])
 def test_usual_model_names_are_taken(text: str) -> None:
     assert ModelName(text) == text
-    with pytest.raises(InvalidRequest):
-        ModelName(text + "x" * 128)
+    for wrong in (text + "x" * 128, f"{text}..{text}", f"{text}.", f"-{text}"):
+        with pytest.raises(InvalidRequest):
+            ModelName(wrong)
 
 
 def test_a_refused_name_is_not_repeated_in_full() -> None:

@@ -35,7 +35,7 @@ WAITING = st.lists(MODELS, max_size=8).map(lambda models: list(enumerate(models,
 PAUSES = st.dictionaries(MODELS, st.builds(Pause, st.sampled_from([0.0, 0.2, 60.0]), st.booleans()), max_size=3)
 
 
-@settings(max_examples=500, deadline=None, database=None)
+@settings(max_examples=250, deadline=None, database=None)
 @given(RESIDENTS, WAITING, PAUSES)
 def test_every_decision_is_allowed(
     residents: dict[str, Resident], waiting: list[tuple[int, str]], pauses: dict[str, Pause]
@@ -67,7 +67,7 @@ def test_every_decision_is_allowed(
                 assert seconds == pauses[waiting[len(served)][1]].seconds > 0
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(MODELS, RESIDENTS, PAUSES)
 def test_whoever_waits_waits_for_something(
     model: str, residents: dict[str, Resident], pauses: dict[str, Pause]

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,10 +87,13 @@ def test_the_durability_settings(path: Path) -> None:
 
 
 def test_readers_cannot_write(path: Path) -> None:
+    def run(sql: str, c: apsw.Connection) -> None:
+        c.execute(sql).fetchall()
+
     async def work(store: Store) -> None:
         for sql in ("INSERT INTO t VALUES (1, NULL)", "PRAGMA user_version=9", "CREATE TABLE u (n)"):
             with pytest.raises(HomefireError):
-                await store.read(lambda c, sql=sql: c.execute(sql).fetchall())
+                await store.read(partial(run, sql))
         assert await store.read(lambda c: (c.pragma("query_only"), c.pragma("trusted_schema"))) == (1, 0)
         assert await store.read(numbers) == []
 
@@ -228,7 +232,7 @@ def test_close_waits_for_what_was_sent_and_refuses_what_comes_after(path: Path) 
         store.open()
         await store.write(lambda c: c.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, x BLOB)"))
         hold = threading.Event()
-        sent = [asyncio.ensure_future(store.write(lambda c: hold.wait(10)))]
+        sent: list[asyncio.Future[Any]] = [asyncio.ensure_future(store.write(lambda c: hold.wait(10)))]
         sent += [asyncio.ensure_future(store.write(insert(number))) for number in range(500)]
         await asyncio.sleep(0.01)
         closing = asyncio.ensure_future(asyncio.to_thread(store.close))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_partial_saves_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     at_home(tmp_path, work, delay=0.03)
     assert len(saved) >= 3, "a save that failed does not end the saving"
     assert len(set(saved)) == len(saved), "nothing is saved twice"
-    assert all(later.startswith(earlier) for earlier, later in zip(saved, saved[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(saved))
 
 
 def test_a_defect_in_the_middle_still_ends_the_stream_with_an_error(

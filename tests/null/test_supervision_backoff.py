@@ -7,6 +7,8 @@ Does not cover: who waits for the pauses (`test_keeper.py`).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +91,7 @@ def test_at_most_25_starts_whatever_the_life(lives: float) -> None:
 
 def test_it_never_gives_up_for_good() -> None:
     day = starts_of(0.0, 86_400.0)
-    assert max(later - start for start, later in zip(day, day[1:], strict=False)) <= LONGEST + 0.001
+    assert max(later - start for start, later in pairwise(day)) <= LONGEST + 0.001
 
 
 def test_ten_minutes_of_life_make_a_clean_record() -> None:
