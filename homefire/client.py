@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from homefire.errors import (
     DaemonNotRunning,
-    EngineError,
     HomefireError,
     InternalError,
     RequestTimeout,
@@ -183,4 +182,4 @@ def _transport_error(problem: httpx2.TransportError) -> HomefireError:
         return DaemonNotRunning("The daemon does not answer.")
     if isinstance(problem, httpx2.TimeoutException):
         return RequestTimeout("The daemon did not answer in time.", "Look at: homefire status")
-    return EngineError(f"The connection to the daemon broke: {problem}.", "Look at: homefire status")
+    return DaemonNotRunning(f"The connection to the daemon broke: {problem}.", "Look at: homefire status")

@@ -383,15 +383,15 @@ class StoreDamaged(MachineError):
 
 
 def leaves() -> Iterator[type[HomefireError]]:
-    """Every error class with a code of its own, for the documentation test and for reading envelopes back."""
-    seen: set[str] = set()
+    """One class a code, the most derived one: for the documentation test and for reading envelopes back."""
+    found: dict[str, type[HomefireError]] = {}
     stack: list[type[HomefireError]] = [HomefireError]
     while stack:
         cls = stack.pop()
         stack.extend(cls.__subclasses__())
-        if cls.code not in seen:
-            seen.add(cls.code)
-            yield cls
+        if cls.__module__ == __name__ and (cls.code not in found or issubclass(cls, found[cls.code])):
+            found[cls.code] = cls
+    yield from found.values()
 
 
 def from_envelope(body: Any) -> HomefireError:
@@ -400,6 +400,6 @@ def from_envelope(body: Any) -> HomefireError:
     if not isinstance(inner, dict):
         return InternalError(f"An answer without an error envelope came back: {str(body)[:200]}")
     for cls in leaves():
-        if cls.code == inner.get("code"):
+        if inner.get("code") == cls.code:
             return cls(str(inner.get("message")), str(inner.get("next_step") or ""), param=inner.get("param"))
     return InternalError(str(inner.get("message")), str(inner.get("next_step") or ""))

@@ -7,6 +7,7 @@ Does not cover: what stands in the files (`store/`, `models/`), and reading sett
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -118,9 +119,11 @@ class Paths:
         try:
             with probe.open("wb") as file:
                 file.write(b"homefire")
-            probe.unlink()
         except OSError as problem:
             raise from_os(problem, self.home) from None
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
 
 
 def default_home(environment: Mapping[str, str] | None = None) -> Path:

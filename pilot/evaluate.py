@@ -1,7 +1,8 @@
 """The figures of the model as the engine runs it: held-out wording, real llama.cpp, greedy.
 
-Promises: no wording, name or value of the held-out pools was seen in training; the goals were
-set before the first figure was known and are not loosened; one JSON object in the house form.
+Promises: no wording of a held-out list, and no word of a held-out pool in its place, was seen in
+training (numbers and dates come from the same ranges); the goals were set before the first figure
+was known and are not loosened; the result is one JSON object in the house form.
 Does not cover: quality beyond the pilot's small scope, speed (`homefire bench` does).
 """
 

@@ -172,7 +172,8 @@ def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
 def read_error(status: int, body: bytes) -> HomefireError:
     """What an error answer of the server means."""
     try:
-        inner = _decode(body).get("error", {})
+        found = _decode(body)
+        inner = found.get("error", found)  # an older form puts the bare object after "error: "
         message, kind = str(inner.get("message", "")), inner.get("type", "")
         status = int(inner.get("code", status))
     except (msgspec.DecodeError, AttributeError, TypeError, ValueError):

@@ -96,7 +96,10 @@ class Conversations:
         def query(c: apsw.Connection) -> list[Conversation]:
             sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"
             values: list[Any] = []
-            if match := _match(words):
+            match = _match(words)
+            if words.strip() and not match:
+                return []  # punctuation alone: there is no word to find
+            if match:
                 sql += " AND id IN (SELECT conversation FROM words WHERE words MATCH ?)"
                 values.append(match)
             if before is not None:
@@ -155,7 +158,10 @@ class Conversations:
                 c.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
             return len(gone)
 
-        return await self._store.write(change)
+        count = await self._store.write(change)
+        if count:
+            await self._store.write(lambda c: None, fold=True)
+        return count
 
     async def ask(
         self, conversation_id: str, content: str, parent_id: str | None, model: str, notice: str | None

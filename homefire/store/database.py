@@ -62,14 +62,16 @@ class Store:
         self._writer = threading.Thread(target=self._write_loop, args=(connection,), name="store-write", daemon=True)
         self._writer.start()
 
-    async def write(self, change: Callable[[apsw.Connection], T]) -> T:
+    async def write(self, change: Callable[[apsw.Connection], T], fold: bool = False) -> T:
         """Runs `change` in the writer's transaction and returns its result once that is committed.
+
+        `fold` then moves the WAL into the database and empties it, so that overwritten text is gone from the disk.
 
         Raises DiskFull, HomeNotWritable or StoreDamaged when the machine refuses, and whatever `change` raises; then nothing
         of this change is kept.
         """
         loop = asyncio.get_running_loop()
-        item = _Change(change, loop, loop.create_future())
+        item = _Change(change, loop, loop.create_future(), fold)
         with self._open:
             if self._writer is None:
                 raise InternalError("The store is closed.")
@@ -145,6 +147,8 @@ class Store:
                     # SQLite itself rolled the whole transaction back (disk full does that): nobody in this group is kept.
                     raise item.problem or InternalError("The transaction ended early.")
             connection.execute("COMMIT")
+            if any(item.fold for item in group):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except (apsw.Error, HomefireError) as problem:
             shown = translate(problem, self.path) if isinstance(problem, apsw.Error) else problem
             log.warning("a commit of %d changes failed: %s", len(group), problem)
@@ -163,8 +167,13 @@ class _Change:
     """A change on its way through the writer, and where its result goes."""
 
     def __init__(
-        self, work: Callable[[apsw.Connection], Any], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+        self,
+        work: Callable[[apsw.Connection], Any],
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
+        fold: bool,
     ) -> None:
+        self.fold = fold
         self._work = work
         self._loop = loop
         self.future = future
@@ -203,6 +212,7 @@ def connect(path: Path) -> apsw.Connection:
     """A writing connection with the settings that hold what this module promises."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(5000)
+    require_ours(connection)  # before the first pragma that would change the file
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -219,8 +229,16 @@ def connect(path: Path) -> apsw.Connection:
 
 def migrate(connection: apsw.Connection) -> None:
     """Brings the schema up to date. Raises StoreDamaged if the file is not Homefire's or is newer than this program."""
-    found = connection.pragma("application_id")
-    version = connection.pragma("user_version")
+    version = require_ours(connection)
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        with connection:
+            connection.execute(script)
+            connection.execute(f"PRAGMA user_version={number}; PRAGMA application_id={APPLICATION_ID}")
+
+
+def require_ours(connection: apsw.Connection) -> int:
+    """The schema's version, 0 for a new file. Raises StoreDamaged for another program's file and for a newer schema."""
+    found, version = int(connection.pragma("application_id")), int(connection.pragma("user_version"))
     if found not in (0, APPLICATION_ID) or (found == 0 and version != 0):
         raise StoreDamaged("homefire.db is a database of another program.")
     if version > len(MIGRATIONS):
@@ -228,10 +246,7 @@ def migrate(connection: apsw.Connection) -> None:
             f"homefire.db was written by a newer Homefire (schema {version}, this one knows {len(MIGRATIONS)}).",
             "Update Homefire, or choose another home with HOMEFIRE_HOME.",
         )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        with connection:
-            connection.execute(script)
-            connection.execute(f"PRAGMA user_version={number}; PRAGMA application_id={APPLICATION_ID}")
+    return version
 
 
 def require_sqlite(version: str) -> None:

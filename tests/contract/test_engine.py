@@ -43,6 +43,8 @@ from homefire.paths import ModelName
 
 SLOTS = 2
 LONG = " ".join(f"word{number}" for number in range(400))
+# The pilot's token for "<tool_call>": pushed, it makes even an untrained pilot begin a call.
+TOOL_CALL_TOKEN = 4090
 SWITCH = {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}
 TOOLS = (Tool("turn_light", "Turns the light.", SWITCH), Tool("turn_heating", "Turns the heating.", SWITCH))
 
@@ -224,9 +226,16 @@ def test_max_tokens(plug: Plug, tmp_path: Path, limit: int) -> None:
 def test_tool_call(plug: Plug, tmp_path: Path, choice: str) -> None:
     async def scenario() -> None:
         async with running(plug, tmp_path, ends=True) as engine:
-            sampling = Sampling(temperature=0.0, max_tokens=400)
+            sampling = Sampling(temperature=0.0, max_tokens=400, logit_bias=((TOOL_CALL_TOKEN, 100.0),))
             request = ChatRequest(
-                "pilot", (Message("user", "Turn it on."),), sampling, TOOLS, choice, stream=True, include_usage=True
+                "pilot",
+                (Message("user", "Turn it on."),),
+                sampling,
+                TOOLS,
+                choice,
+                False,
+                stream=True,
+                include_usage=True,
             )
             events = await collect(await engine.chat(request))
             calls = [event for event in events if isinstance(event, ToolCallDelta)]

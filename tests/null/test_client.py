@@ -216,8 +216,8 @@ FAILURES: list[tuple[type[httpx2.TransportError], type[HomefireError] | str]] = 
     (httpx2.ConnectError, DaemonNotRunning),
     (httpx2.ReadTimeout, RequestTimeout),
     (httpx2.ConnectTimeout, RequestTimeout),
-    (httpx2.ReadError, "engine_failed"),
-    (httpx2.RemoteProtocolError, "engine_failed"),
+    (httpx2.ReadError, "daemon_not_running"),
+    (httpx2.RemoteProtocolError, "daemon_not_running"),
 ]
 
 
