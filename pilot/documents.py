@@ -44,7 +44,7 @@ def chunk(work: Path, plan: Plan, start: int) -> tuple[list[int], list[int], lis
     ends: list[int] = []
     for number in range(start, min(start + CHUNK, plan.documents)):
         early = number < plan.documents * plan.copying_share
-        if early or random.Random(f"copy?{plan.seed}:{number}").random() < 0.02:
+        if early or random.Random(f"copy?{plan.seed}:{number}").random() < plan.copying_later:
             ids, weights = copying(plan.seed, number, size)
         else:
             heard = random.Random(f"heard:{plan.seed}:{number}").random() < plan.prompt_share

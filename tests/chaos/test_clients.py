@@ -163,9 +163,10 @@ def test_slow_reader_holds_up_nobody(new_daemon: Callable[..., RunningDaemon], t
             short_answer(daemon, "pilot", 10)
         assert time.monotonic() - began < 10
         assert raw.call(daemon, "GET", "/healthz", key="").status == 200
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         heard = b""  # and in the end it gets everything
         while b"data: [DONE]" not in heard[-4000:]:
-            piece = slow.recv(4096)
+            piece = slow.recv(65536)
             assert piece, heard[-200:]
             heard += piece
         assert heard.count(b'"finish_reason":"length"') == 1
