@@ -8,6 +8,7 @@ Does not cover: serving anything. A real engine is `homefire.engines.llamacpp_ch
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import signal
 import sys
@@ -27,6 +28,9 @@ def main() -> None:
     parser.add_argument("--never-ready", action="store_true")
     parser.add_argument("--exit", type=int, help="end with this status before it is ready")
     parser.add_argument("--failed", help="say that it cannot start, for this reason, and linger")
+    parser.add_argument(
+        "--stuck", action="store_true", help="after it was ready, sit in native code that holds the GIL"
+    )
     parser.add_argument("--die", help="end by this signal after it was ready")
     parser.add_argument("--quit", type=int, help="end with this status after it was ready")
     parser.add_argument("--after", type=float, default=0.0, help="seconds before --die or --quit")
@@ -50,6 +54,8 @@ def main() -> None:
         rope.failed(options.failed)
         _linger()
     rope.ready(pid=os.getpid(), session=os.getsid(0), environment=sorted(os.environ))
+    if options.stuck:
+        ctypes.PyDLL(None).sleep(600)
     time.sleep(options.after)
     if options.die:
         os.kill(os.getpid(), signal.Signals[options.die])

@@ -274,13 +274,16 @@ def test_cancelled_start_leaves_nothing(tmp_path: Path) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("flags", [(), ("--ignore-sigterm",)], ids=["willing", "ignores SIGTERM"])
+@pytest.mark.parametrize(
+    "flags", [(), ("--ignore-sigterm",), ("--stuck",)], ids=["willing", "ignores SIGTERM", "stuck in native code"]
+)
 def test_no_orphan_when_the_parent_is_killed(tmp_path: Path, flags: tuple[str, ...]) -> None:
     program = str(ROOT / "fakes" / "parent.py")
     argv = [sys.executable, program, str(tmp_path / "child.log"), *flags]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
+        time.sleep(0.3)  # until it is where its flag leads it
         assert alive(child)
         parent.kill()
     wait_until(lambda: not alive(child), 2.0)
@@ -299,4 +302,7 @@ def test_end_of_the_lifeline_alone_ends_it(tmp_path: Path) -> None:
         time.sleep(0.1)
         assert process.poll() is None, "this child ignores SIGTERM, or the test proves nothing"
         process.stdin.close()
-        assert process.wait(5) == 0
+        try:
+            assert process.wait(5) == 0
+        finally:
+            process.kill()
