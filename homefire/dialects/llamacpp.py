@@ -9,6 +9,7 @@ Does not cover: the slots, metrics and adapter routes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from homefire.messages import (
     ReasoningDelta,
     Sampling,
     TextDelta,
+    Tool,
     ToolCallDelta,
     Usage,
     UsageReport,
@@ -39,22 +41,15 @@ _decode = msgspec.json.Decoder().decode
 
 def render_chat(request: ChatRequest) -> bytes:
     """The body for `CHAT_PATH`."""
+    return _encode(_chat_body(request))
+
+
+def _chat_body(request: ChatRequest) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
     _add_common(body, request.sampling, request.stream, request.include_usage)
-    tools, choice = request.tools, request.tool_choice
-    if choice.startswith("function:"):
-        # llama.cpp knows no named choice; one tool that is required comes to the same.
-        tools = tuple(tool for tool in tools if tool.name == choice.removeprefix("function:"))
-        choice = "required"
-    if tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
-            }
-            for tool in tools
-        ]
-        body["tool_choice"] = choice
+    if request.tools:
+        body["tools"] = tools_json(request.tools)
+        body["tool_choice"] = request.tool_choice
         body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.form.kind == "json_object":
         body["response_format"] = {"type": "json_object"}
@@ -62,7 +57,18 @@ def render_chat(request: ChatRequest) -> bytes:
         body["response_format"] = {"type": "json_schema", "json_schema": {"schema": request.form.schema}}
     if request.logprobs is not None:
         body["logprobs"], body["top_logprobs"] = True, request.logprobs
-    return _encode(body)
+    return body
+
+
+def tools_json(tools: Iterable[Tool]) -> list[dict[str, Any]]:
+    """Tools in OpenAI's form."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
+        for tool in tools
+    ]
 
 
 def render_completion(request: CompletionRequest) -> bytes:

@@ -14,8 +14,10 @@ import secrets
 import sys
 from collections.abc import AsyncIterator
 
-from homefire.dialects import llamacpp
-from homefire.engines.engine import EngineSpec
+from homefire.dialects import forced_call, llamacpp
+from homefire.dialects.old_completion import OldCompletion
+from homefire.engines.engine import Answer, EngineSpec
+from homefire.engines.rendered import render_pieces
 from homefire.engines.wire import ConnectionLost, Response, Wire
 from homefire.errors import EngineDied, EngineError, EngineFailed
 from homefire.messages import ChatRequest, CompletionRequest, Event
@@ -44,6 +46,7 @@ class LlamaCpp:
         )
         self._wire: Wire | None = None
         self._room = asyncio.Semaphore(spec.slots + AHEAD)
+        self._shows_tools: bool | None = None
 
     @property
     def pid(self) -> int | None:
@@ -65,11 +68,26 @@ class LlamaCpp:
         ended = await self._child.wait()
         return "" if ended.expected else ended.describe()
 
-    async def chat(self, request: ChatRequest) -> LlamaCppAnswer:
+    async def chat(self, request: ChatRequest) -> Answer:
+        if forced_call.is_forced(request):
+            body = forced_call.render(request, await self._template_shows_tools())
+            return ForcedCallAnswer(await self._ask(llamacpp.CHAT_PATH, body, False), request)
         return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream)
 
-    async def complete(self, request: CompletionRequest) -> LlamaCppAnswer:
-        return await self._ask(llamacpp.COMPLETION_PATH, llamacpp.render_completion(request), request.stream)
+    async def complete(self, request: CompletionRequest) -> Answer:
+        answer = await self._ask(llamacpp.COMPLETION_PATH, llamacpp.render_completion(request), request.stream)
+        if request.logprobs is not None or request.include_usage:
+            answer.rewrite = OldCompletion(request.stream)
+        return answer
+
+    async def _template_shows_tools(self) -> bool:
+        if self._shows_tools is None and self._wire is not None:
+            try:
+                response = await self._wire.post(forced_call.APPLY_TEMPLATE_PATH, forced_call.render_probe())
+                self._shows_tools = forced_call.read_probe(await response.read())
+            except ConnectionLost:
+                raise await self.explain("ended before it answered") from None
+        return bool(self._shows_tools)
 
     async def _ask(self, path: str, body: bytes, stream: bool) -> LlamaCppAnswer:
         if self._wire is None or self._child.state != "ready":
@@ -110,8 +128,18 @@ class LlamaCppAnswer:
         self._response = response
         self._stream = stream
         self._open = True
+        self.rewrite: OldCompletion | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        if self.rewrite is not None:
+            async for piece in self._bytes():
+                yield self.rewrite.feed(piece)
+            yield self.rewrite.end()
+            return
+        async for piece in self._bytes():
+            yield piece
+
+    async def _bytes(self) -> AsyncIterator[bytes]:
         try:
             async for piece in self._response.pieces():
                 yield piece
@@ -120,12 +148,12 @@ class LlamaCppAnswer:
 
     async def events(self) -> AsyncIterator[Event]:
         if not self._stream:
-            body = b"".join([piece async for piece in self.pieces()])
+            body = b"".join([piece async for piece in self._bytes()])
             for event in llamacpp.read_answer(body):
                 yield event
             return
         reader = llamacpp.ChunkReader()
-        async for piece in self.pieces():
+        async for piece in self._bytes():
             for event in reader.feed(piece):
                 yield event
 
@@ -134,6 +162,24 @@ class LlamaCppAnswer:
             self._open = False
             self._response.close()
             self._engine.release()
+
+
+class ForcedCallAnswer:
+    """An Answer that is one tool call: the child spells it as JSON, and it is handed on when it is whole."""
+
+    def __init__(self, spelled: LlamaCppAnswer, request: ChatRequest) -> None:
+        self._spelled = spelled
+        self._request = request
+
+    async def events(self) -> AsyncIterator[Event]:
+        for event in forced_call.read([event async for event in self._spelled.events()]):
+            yield event
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        return render_pieces(self._request, self.events())
+
+    async def close(self) -> None:
+        await self._spelled.close()
 
 
 def _child_arguments(spec: EngineSpec) -> dict[str, object]:

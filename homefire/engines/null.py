@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 
-from homefire.dialects import openai
+from homefire.engines.rendered import render_pieces
 from homefire.errors import EngineDied
 from homefire.messages import (
     ChatRequest,
@@ -87,7 +87,6 @@ class NullAnswer:
         self._engine = engine
         self._request = request
         self._events = events
-        self._id = "chatcmpl-" + secrets.token_hex(12)
         self._open = True
         engine.running += 1
 
@@ -101,25 +100,8 @@ class NullAnswer:
                 await asyncio.sleep(self._engine.delay)
             yield event
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        request = self._request
-        if not request.stream:
-            events = [event async for event in self.events()]
-            if isinstance(request, ChatRequest):
-                yield openai.render_chat(request, events, self._id)
-            else:
-                yield openai.render_completion(request, events, self._id)
-            return
-        stream: openai.ChatStream | openai.CompletionStream
-        stream = (
-            openai.ChatStream(request, self._id)
-            if isinstance(request, ChatRequest)
-            else openai.CompletionStream(request, self._id)
-        )
-        yield stream.begin()
-        async for event in self.events():
-            yield stream.event(event)
-        yield stream.end()
+    def pieces(self) -> AsyncIterator[bytes]:
+        return render_pieces(self._request, self.events())
 
     async def close(self) -> None:
         if self._open:

@@ -115,7 +115,9 @@ def test_usage_in_the_stream(client: openai.OpenAI) -> None:
     chunks = list(client.chat.completions.create(**options, stream_options={"include_usage": True}))
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
+    assert chunks[-1].choices == []
     assert 0 < chunks[-1].usage.completion_tokens <= 5
+    assert all(chunk.usage is None for chunk in chunks[:-1])
     assert all(chunk.usage is None and chunk.choices for chunk in chunks[:-1])
 
 
@@ -238,9 +240,6 @@ def test_tool_call_streamed(client: openai.OpenAI) -> None:
     assert json.loads(arguments) == json.loads(first.function.arguments)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="llama.cpp's grammar for 'required' lets text of any length come before the call"
-)
 def test_required_tool_call_from_an_unwilling_model(client: openai.OpenAI) -> None:
     """OpenAI's contract: 'required' means that the model must call a tool, whatever it would rather say."""
     bias = {TOOL_CALL_TOKEN: -100}
@@ -288,7 +287,6 @@ def test_completion_stop_and_seed(client: openai.OpenAI) -> None:
     assert complete(temperature=1.5, seed=3) == complete(temperature=1.5, seed=3)
 
 
-@pytest.mark.xfail(strict=True, reason="llama.cpp answers in the chat's form and its bytes pass through unchanged")
 def test_completion_logprobs(client: openai.OpenAI) -> None:
     """The older form: parallel lists, not objects."""
     answer = client.completions.create(model="pilot", prompt="Homefire is", max_tokens=3, temperature=0, logprobs=2)
@@ -297,13 +295,18 @@ def test_completion_logprobs(client: openai.OpenAI) -> None:
     assert logprobs.tokens
     assert logprobs.token_logprobs is not None
     assert len(logprobs.tokens) == len(logprobs.token_logprobs)
+    assert "".join(logprobs.tokens) == answer.choices[0].text
+    assert logprobs.text_offset is not None
+    assert logprobs.text_offset[0] == 0
 
 
 def test_completion_usage_in_the_stream(client: openai.OpenAI) -> None:
     options: Any = {"model": "pilot", "prompt": "Homefire is", "stream": True, "max_tokens": 5}
     chunks = list(client.completions.create(**options, stream_options={"include_usage": True}))
     assert chunks[-1].usage is not None
+    assert chunks[-1].choices == []
     assert 0 < chunks[-1].usage.completion_tokens <= 5
+    assert all(chunk.usage is None for chunk in chunks[:-1])
 
 
 # ----------------------------------------------------------------------------------------------------------- errors

@@ -72,15 +72,6 @@ def test_rendered_for_llamacpp(fields: dict[str, Any], wanted: dict[str, Any]) -
     assert rendered(**fields) == {"messages": [USER], "stream": False, **wanted}
 
 
-def test_a_named_tool_is_the_only_one_and_required() -> None:
-    other = {
-        "type": "function",
-        "function": {"name": "g", "description": "", "parameters": {"type": "object", "properties": {}}},
-    }
-    body = rendered(tools=[TOOL, {"function": {"name": "g"}}], tool_choice={"function": {"name": "g"}})
-    assert (body["tools"], body["tool_choice"]) == ([other], "required")
-
-
 def test_json_schema_for_llamacpp() -> None:
     body = rendered(
         response_format={"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": {"a": 1}}}
