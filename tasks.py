@@ -66,7 +66,6 @@ def test(arguments: list[str]) -> int:
     install("test")
     find_browser()
     if not arguments:
-        call([PYTHON, "-m", "pytest", "-q", "tests/test_house.py"])
         lint([])
         check_page()
     return call([PYTHON, "-m", "pytest", *(arguments or ["-q"])], check=False)

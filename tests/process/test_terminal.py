@@ -25,7 +25,8 @@ from tests.conftest import ROOT, RunningDaemon, wait_until
 
 # The terminal becomes the controlling one, so that Ctrl-C in it is a signal, as at a keyboard.
 PROGRAM = (
-    "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import fcntl, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's background job inherits it ignored
     "from homefire.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
 CTRL_C, CTRL_D = "\x03", "\x04"
