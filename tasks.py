@@ -9,11 +9,11 @@ Does not cover: a browser for the browser tests on systems other than Debian: th
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -123,7 +123,7 @@ def install(*extras: str) -> None:
         kept = set(done[1:]) if done and done[0] == wanted else set()
         if not PYTHON.exists():
             say("making the environment in .venv")
-            venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+            make_environment()
         extra = f"[{','.join(sorted(kept | set(extras)))}]" if kept or extras else ""
         say(f"installing homefire{extra}")
         build_page()
@@ -143,6 +143,26 @@ def install(*extras: str) -> None:
         )
         stamp.write_text(" ".join([wanted, *sorted(kept | set(extras))]), "utf-8")
     build_page()
+
+
+def make_environment() -> None:
+    """A virtual environment with pip. Debian and its kin keep the part that makes one in a package of its own."""
+    command = [sys.executable, "-m", "venv", str(VENV)]
+    if importlib.util.find_spec("ensurepip") is None:
+        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        if not (shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0):
+            say(f"this Python cannot make environments: install {package} (sudo apt install {package}), then try again")
+            sys.exit(1)
+        say(f"installing {package}")
+        apt_install(package)
+    call(command)
+
+
+def apt_install(package: str) -> None:
+    """Installs a Debian package, as root, quietly; what it is for fails with its own words if this did."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", package]):
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=quiet)
 
 
 def build_page() -> None:
@@ -192,10 +212,7 @@ def find_browser() -> None:
         return
     if sys.platform == "linux" and shutil.which("apt-get") and os.geteuid() == 0:
         say("installing chromium for the browser tests")
-        for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(
-                command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            )
+        apt_install("chromium")
 
 
 def call(command: Sequence[str | Path], check: bool = True, cwd: Path = ROOT, **environment: str) -> int:

@@ -3,7 +3,7 @@
 Promises: where no Chromium is found the tests skip and say so; at the end of each test that used `visit` nothing may have
 left the daemon's origin, no Content-Security-Policy may have been broken and no error may stand in the console, unless the
 test said beforehand which one it brings about.
-Does not cover: starting the daemon (`daemon`, in tests/conftest.py) and building the page (`npm run build` in web/).
+Does not cover: building the page (`npm run build` in web/).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
+from tests.conftest import RunningDaemon
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
 
@@ -84,6 +86,14 @@ class Visit:
         assert not self.foreign, f"requests that left the origin: {self.foreign}"
         broken = self.page.evaluate("window.brokenPolicies")
         assert not broken, f"Content-Security-Policy broken: {broken}"
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """A daemon whose conversations are the browser's alone: what other tests leave behind would stand in the sidebar."""
+    running = RunningDaemon(tmp_path_factory.mktemp("browser-home")).start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")
