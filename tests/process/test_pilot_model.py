@@ -34,14 +34,11 @@ def said(engine: Engine, text: str, **more: Any) -> dict[str, Any]:
     return engine.chat([{"role": "user", "content": text}], **more)
 
 
-LAPSE = pytest.mark.xfail(strict=True, reason="version 0 takes this for praise; docs/pilot.md, known failures")
-
-
-@pytest.mark.parametrize("text", ["hello", "hi", "Hi there", "good morning", pytest.param("Hello!", marks=LAPSE)])
+@pytest.mark.parametrize("text", ["hello", "hi", "Hi there", "good morning", "Hello!"])
 def test_it_greets_and_stops(engine: Engine, text: str) -> None:
     choice = said(engine, text)
     assert choice["finish_reason"] == "stop"
-    assert any(word in choice["message"]["content"].lower() for word in ("hello", "hi ", "good to see"))
+    assert any(word in choice["message"]["content"].lower() for word in ("hello", "hi ", "good to see", "nice to"))
 
 
 def test_it_says_what_it_is(engine: Engine) -> None:
