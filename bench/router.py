@@ -26,7 +26,9 @@ GOALS: dict[str, tuple[str, float]] = {
     "stream_1_ratio": (">=", 0.97),
     "stream_8_ratio": (">=", 0.97),
 }
-REQUESTS, ROUNDS_1, ROUNDS_8, TOKENS = 1500, 15, 11, 400
+REQUESTS = 1500
+# clients -> (rounds, tokens of each stream): a round takes a second or two, or the machine's own noise of some per cent drowns it
+STREAMS = {1: (21, 1500), 8: (11, 400)}
 PATH = "/v1/chat/completions"
 
 
@@ -38,8 +40,8 @@ async def measure() -> Report:
         await (await through.post(PATH, _body(1, False))).read()  # loads the model
         direct = Wire(_socket(world))
         await _latencies(report, direct, through)
-        for clients, rounds in ((1, ROUNDS_1), (8, ROUNDS_8)):
-            await _rates(report, direct, through, clients, rounds)
+        for clients in STREAMS:
+            await _rates(report, direct, through, clients)
         through.close()
         direct.close()
     return report
@@ -73,26 +75,27 @@ async def _latencies(report: Report, direct: Wire, through: Wire) -> None:
     }
 
 
-async def _rates(report: Report, direct: Wire, through: Wire, clients: int, rounds: int) -> None:
+async def _rates(report: Report, direct: Wire, through: Wire, clients: int) -> None:
+    rounds, tokens = STREAMS[clients]
     rates: dict[bool, list[float]] = {False: [], True: []}
     for number in range(rounds):
         for way in (False, True) if number % 2 else (True, False):
-            rates[way].append(await _rate(through if way else direct, clients))
+            rates[way].append(await _rate(through if way else direct, clients, tokens))
     report.figures[f"stream_{clients}_direct_tokens_per_s"] = statistics.median(rates[False])
     report.figures[f"stream_{clients}_through_tokens_per_s"] = statistics.median(rates[True])
     pairs = [b / a for a, b in zip(rates[False], rates[True], strict=True)]
     report.figures[f"stream_{clients}_ratio"] = statistics.median(pairs)
 
 
-async def _rate(wire: Wire, clients: int) -> float:
+async def _rate(wire: Wire, clients: int, tokens: int) -> float:
     """Tokens per second of all clients together, from the first token of any to the last of all."""
-    spans = await asyncio.gather(*(_stream(wire) for _ in range(clients)))
+    spans = await asyncio.gather(*(_stream(wire, tokens) for _ in range(clients)))
     began, ended = min(first for first, _ in spans), max(last for _, last in spans)
-    return clients * TOKENS / (ended - began)
+    return clients * tokens / (ended - began)
 
 
-async def _stream(wire: Wire) -> tuple[float, float]:
-    response = await wire.post(PATH, _body(TOKENS, True))
+async def _stream(wire: Wire, tokens: int) -> tuple[float, float]:
+    response = await wire.post(PATH, _body(tokens, True))
     assert response.status == 200, await response.read()
     first = last = 0.0
     tail = b""
