@@ -1,7 +1,7 @@
 """Every number that decides what the pilot becomes, in one frozen dataclass.
 
-Promises: two runs with equal settings see the same documents in the same order (the schedule
-follows the clock, so the number of steps depends on the machine; `steps` fixes it instead).
+Promises: two runs with equal settings see the same documents in the same order at the same
+learning rates: `steps` fixes the schedule (0: it follows the clock, for `minutes`).
 Does not cover: the wording of the documents (`pilot/text/`).
 """
 
