@@ -13,10 +13,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.models import endless
+from homefire.models.library import PILOT_FILE
 from tests.conftest import RunningDaemon
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
@@ -91,9 +94,17 @@ class Visit:
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
     """A daemon whose conversations are the browser's alone: what other tests leave behind would stand in the sidebar."""
-    running = RunningDaemon(tmp_path_factory.mktemp("browser-home")).start()
+    folder = tmp_path_factory.mktemp("browser")
+    running = RunningDaemon(folder / "home").start()
+    add_endless(running, folder)
     yield running
     running.stop()
+
+
+def add_endless(daemon: RunningDaemon, folder: Path) -> None:
+    """Installs the model `endless`, whose answers go on until they are stopped: the pilot's end within a screen's frame."""
+    done = daemon.cli("models", "import", str(endless(PILOT_FILE, folder / "endless.gguf")))
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")

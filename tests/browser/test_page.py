@@ -10,19 +10,18 @@ import json
 import re
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.browser.conftest import add_endless
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
 expect = sync_api.expect
 
 ANSWER = "article[data-role=assistant]"
 SETTLED = f"{ANSWER}:not([data-state=streaming])"
-
-# The built-in model says little, at a thousand tokens a second. With every token nearly as likely as any other it hardly finds
-# an end, so that there is something to watch and to stop.
-RAMBLING = {"temperature": 2, "top_k": 0, "top_p": 1, "min_p": 0}
 
 
 def field(page: Any) -> Any:
@@ -47,11 +46,11 @@ def focus_by_tab(page: Any, selector: str, key: str = "Tab", limit: int = 60) ->
 
 
 def ramble(page: Any, **sampling: int) -> None:
-    """From now on the model rambles: what the page sends to the daemon gets this sampling."""
+    """From now on `endless` answers: what the page sends to the daemon names that model, and this sampling."""
 
     def send(route: Any) -> None:
         body = json.loads(route.request.post_data or "{}")
-        route.continue_(post_data=json.dumps(body | {"sampling": RAMBLING | sampling}))
+        route.continue_(post_data=json.dumps(body | {"model": "endless", "sampling": sampling}))
 
     page.route(re.compile(r"/conversations/[^/]+/messages(/[^/]+/regenerate)?$"), send)
 
@@ -363,11 +362,12 @@ def test_logged_out(visit: Any, daemon: Any) -> None:
     expect(page.get_by_role("heading", name="This browser is not logged in.")).to_be_visible()
 
 
-def test_daemon_that_dies(visit: Any, new_daemon: Any) -> None:
+def test_daemon_that_dies(visit: Any, new_daemon: Any, tmp_path: Path) -> None:
     """A banner says that nobody answers; nothing written is lost; when the daemon is back, all goes on by itself."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]  # The page must find the second daemon where the first one was.
     mortal = new_daemon(HOMEFIRE_PORT=str(port)).start()
+    add_endless(mortal, tmp_path)
     made = visit(to=mortal)
     made.expect_errors("net::ERR_")
     page = made.page
