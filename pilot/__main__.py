@@ -27,7 +27,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/pilot"), help="folder for files on the way")
     parser.add_argument("--model", type=Path, default=MODEL, help="the GGUF file to write or to evaluate")
     parser.add_argument("--documents", type=int, default=plan.documents)
-    parser.add_argument("--minutes", type=float, default=plan.minutes, help="training time by the clock, with --steps 0")
+    parser.add_argument(
+        "--minutes", type=float, default=plan.minutes, help="training time by the clock, with --steps 0"
+    )
     parser.add_argument("--steps", type=int, default=plan.steps, help="training steps; 0: go by --minutes")
     parser.add_argument("--device", default=plan.device)
     parser.add_argument("--threads", type=int, default=plan.threads)
