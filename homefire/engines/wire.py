@@ -1,7 +1,7 @@
 """HTTP/1.1 to a model's child over a unix socket or a loopback port: the token path, so every microsecond counts.
 
-Why our own: between the child and the client stand one parse and one render of each chunk; httpx adds 0.7 ms to a request and
-0.1 ms to a chunk here, this adds a tenth of that. httptools does the parsing; what is left is one protocol class and a pool.
+Why our own: between the child and the client stand one parse and one render of each chunk, and a general client would add its
+own layers to both. httptools does the parsing; what is left is one protocol class and a pool.
 Promises: bytes are handed on as they come, what is not yet fetched grows to 256 KiB and then the far side has to wait;
 a connection lost in the middle of an answer raises ConnectionLost; closing a response closes its connection unless it was
 read to the end; a connection that the far side dropped while it was idle is replaced without the caller noticing.
