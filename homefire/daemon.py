@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from homefire import settings as settings_module
-from homefire.engines.engine import Engine, EngineSpec
+from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BindRefused, HomefireError, HomeInUse, MachineError, PortInUse
 from homefire.hardware import compute_threads
@@ -44,7 +44,6 @@ log = logging.getLogger("homefire.daemon")
 
 HOUSEKEEPING_SECONDS = 60.0
 GRACE_SECONDS = 2
-SMALL_BYTES = 100_000_000
 LARGEST_DEFAULT_CONTEXT = 8192
 
 

@@ -24,6 +24,9 @@ from typing import Protocol
 
 from homefire.messages import ChatRequest, CompletionRequest, Event
 
+# Smaller files answer many at once for little memory: more slots, and a window of its own for each; larger ones share one.
+SMALL_BYTES = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:

@@ -14,10 +14,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from homefire.engines.engine import SMALL_BYTES
 from homefire.supervision import lifeline
 
-# Small models answer many at once for little memory: every slot gets its own window. Large ones share one.
-SMALL_BYTES = 100_000_000
 # What llama.cpp may keep of finished conversations in main memory, in MiB (its default is 8 GiB, too much for a laptop).
 PROMPT_CACHE_MIB = 256
 WARNINGS = 2
