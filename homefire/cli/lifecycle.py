@@ -38,15 +38,19 @@ def _up(argv: list[str]) -> int:
             _say_where(running, options.json, already=True)
         return 0
     process, facts = _start(options.detach)
-    with Homefire.connect() as home:
-        _say_where(home, options.json, already=False, pid=facts["pid"])
-    if options.detach:
-        return 0
-    if not options.json:
-        print("Press Ctrl-C to stop.", flush=True)
+    # Ctrl-C may come at any moment from here on, also while the link is printed. The terminal sends it to the daemon too,
+    # which stores everything and ends: what is left to do here is to wait for that.
     try:
+        with Homefire.connect() as home:
+            _say_where(home, options.json, already=False, pid=facts["pid"])
+        if options.detach:
+            return 0
+        if not options.json:
+            print("Press Ctrl-C to stop.", flush=True)
         return process.wait()
-    except KeyboardInterrupt:  # the terminal sent it to the daemon too; it stores everything and ends
+    except KeyboardInterrupt:
+        if options.detach:  # it has a terminal session of its own and hears nothing
+            process.terminate()
         return process.wait()
 
 

@@ -15,9 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from homefire.cli import lifecycle
+from homefire.cli.main import main
 from tests.conftest import ROOT, RunningDaemon, alive, command_lines, wait_until
 from tests.contract import raw
 from tests.process.test_cli import parsed, refused, refused_as_json
@@ -77,6 +80,26 @@ def test_up_in_the_foreground_ends_with_ctrl_c(new_daemon: NewDaemon) -> None:
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does
         assert process.wait(20) == 0
     assert not alive(daemon.pid)
+
+
+def test_ctrl_c_while_up_still_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However early it comes, the verb waits for its daemon and gives the daemon's status, not 130."""
+    for moment in ("Homefire is ready", "Press Ctrl-C"):
+        process = mock.Mock(**{"wait.return_value": 0})
+        home = mock.MagicMock()
+        home.__enter__.return_value.post.return_value = {"url": "http://127.0.0.1:1/#login=x"}
+
+        def interrupted(text: str, moment: str = moment, **_: object) -> None:
+            if text.startswith(moment):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(lifecycle, "_running", lambda: None)
+        monkeypatch.setattr(lifecycle, "_start", lambda detach, process=process: (process, {"pid": 1}))
+        monkeypatch.setattr("homefire.cli.lifecycle.Homefire.connect", lambda home=home: home)
+        monkeypatch.setattr(lifecycle, "print", interrupted, raising=False)
+        assert main(["up"]) == 0
+        process.wait.assert_called_once_with()
+        process.terminate.assert_not_called()
 
 
 def test_without_a_daemon(new_daemon: NewDaemon) -> None:
