@@ -16,7 +16,7 @@ import numpy as np
 from pilot import tokens
 from pilot.dialogue import render
 from pilot.settings import Plan
-from pilot.text.mixture import dialogue
+from pilot.corpus.mixture import dialogue
 
 CHUNK = 2000
 

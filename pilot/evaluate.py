@@ -19,9 +19,9 @@ from typing import Any
 
 from pilot.dialogue import Turn
 from pilot.engine import Engine
-from pilot.text import commands, courtesy, extract, identity, refusal, toolcalls, turns
-from pilot.text.intents import Intent
-from pilot.text.phrases import say, slip
+from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns
+from pilot.corpus.exchanges import Intent
+from pilot.corpus.phrases import say, slip
 from pilot.wild import WILD
 
 GOALS: dict[str, tuple[str, float]] = {
@@ -218,7 +218,7 @@ def conversations(engine: Engine, tally: Tally, rng: random.Random) -> None:
 def templates(engine: Engine, tally: Tally, seed: int) -> None:
     """What the engine renders must be what the pilot was trained on."""
     from pilot.dialogue import render
-    from pilot.text.mixture import dialogue
+    from pilot.corpus.mixture import dialogue
 
     for number in range(300):
         one = dialogue(seed + 1, number)

@@ -2,7 +2,7 @@
 
 Promises: two runs with equal settings see the same documents in the same order at the same
 learning rates: `steps` fixes the schedule (0: it follows the clock, for `minutes`).
-Does not cover: the wording of the documents (`pilot/text/`).
+Does not cover: the wording of the documents (`pilot/corpus/`).
 """
 
 from dataclasses import asdict, dataclass

@@ -4,7 +4,7 @@ Promises: any bytes encode; the ids equal those of llama.cpp with `tokenizer.ggm
 (the evaluation checks it). The merges that join a space to a word come last and exist only for
 frequent words, so a rare word, which is what the model has to copy, is cut into the same
 pieces after a space, after a quote and at the start of a line.
-Does not cover: training text (`pilot/text/`).
+Does not cover: training text (`pilot/corpus/`).
 """
 
 from collections import Counter

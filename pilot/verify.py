@@ -16,7 +16,7 @@ from pilot.dialogue import render
 from pilot.engine import Engine
 from pilot.model import Pilot, own_document
 from pilot.settings import Shape
-from pilot.text.mixture import dialogue
+from pilot.corpus.mixture import dialogue
 
 HARD = (
     "",

@@ -5,7 +5,7 @@ held-out patterns cannot: how the pilot meets words that nobody planned for.
 Does not cover values to copy; the generators' held-out sets do.
 """
 
-from pilot.text import commands, courtesy, identity, refusal
+from pilot.corpus import commands, courtesy, identity, refusal
 
 NOT_MINE = refusal.NEEDS.replace("real model", "real model|homefire models import|professional")
 WILD: tuple[tuple[str, str], ...] = (

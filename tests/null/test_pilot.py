@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from pilot.dialogue import Tool, Turn, pilot, render, user
-from pilot.text import commands, courtesy, extract, identity, refusal, toolcalls, turns, words
-from pilot.text.mixture import dialogue
-from pilot.text.phrases import parse, say
+from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns, words
+from pilot.corpus.mixture import dialogue
+from pilot.corpus.phrases import parse, say
 from pilot.wild import WILD
 
 MODEL = Path(__file__).parents[2] / "homefire" / "models" / "pilot.gguf"

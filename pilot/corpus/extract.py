@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilot.dialogue import Turn, user
-from pilot.text import refusal, words
-from pilot.text.phrases import rough, say
+from pilot.corpus import refusal, words
+from pilot.corpus.phrases import rough, say
 
 KINDS = {str: "string", int: "integer", float: "number", bool: "boolean", list: "array", dict: "object"}
 

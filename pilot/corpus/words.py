@@ -5,7 +5,12 @@ syllable patterns that differ in their last letters. Does not cover sentences.
 """
 
 import random
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 VOWELS = "aeiou"
 STARTS = (
@@ -167,6 +172,14 @@ FILES = pool(
     "archive,drafts,invoices,sketches,journal",
 )
 
+# Real words in lower case whose halves make new ones.
+HALVES = tuple(
+    word.lower()
+    for words in (NAMES, CITIES, JOBS, THINGS, ANIMALS, FOODS)
+    for word in words.train
+    if word.isalpha() and len(word) > 3
+)
+
 
 def person(rng: random.Random, held: bool = False) -> str:
     """A first name; a third of them invented, so that copying is learned and not a list."""
@@ -205,3 +218,47 @@ def any_word(rng: random.Random, held: bool = False) -> str:
     if kind == 3:
         return person(rng, held)
     return rng.choice((THINGS, COLOURS, ANIMALS, FOODS)).draw(rng, held)
+
+
+def is_held(value: object) -> bool:
+    """Which side of the fence an open-ended value stands on: one in eight belongs to the evaluation, for ever."""
+    return zlib.crc32(str(value).encode()) % 8 == 0
+
+
+def fenced(draw: Callable[[], Value], held: bool) -> Value:
+    """Draws until the value stands on the right side. `draw` needs some hundred possible values or this may loop for long."""
+    while is_held(value := draw()) != held:
+        pass
+    return value
+
+
+def fresh(rng: random.Random, held: bool = False) -> str:
+    """A word without a list behind it, lower case: syllables, halves of two words, or plain letters. Copying it is the only way."""
+
+    def draw() -> str:
+        kind = rng.random()
+        if kind < 0.45:
+            body = "".join(rng.choice(STARTS) + rng.choice(VOWELS) for _ in range(rng.choice((1, 2, 2, 3))))
+            return body + rng.choice(TRAIN_ENDS + HELD_ENDS)
+        if kind < 0.8:
+            front, back = rng.choice(HALVES), rng.choice(HALVES)
+            return front[: rng.randrange(2, 5)] + back[-rng.randrange(2, 5) :]
+        return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randrange(3, 8)))
+
+    return fenced(draw, held)
+
+
+def number(rng: random.Random, held: bool = False, low: int = 1, high: int = 9999) -> int:
+    """A whole number from `low` to below `high` (a span of 100 or more) on its side of the fence."""
+    return fenced(lambda: rng.randrange(low, high), held)
+
+
+def code(rng: random.Random, held: bool = False) -> str:
+    """A code of letters and digits, like KX-4821 or 77f2a."""
+
+    def draw() -> str:
+        letters = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(rng.randrange(1, 4)))
+        digits = str(rng.randrange(10, 99999))
+        return rng.choice((f"{letters}-{digits}", letters + digits, f"{digits}{letters.lower()}"))
+
+    return fenced(draw, held)

@@ -3,7 +3,7 @@
 Promises: kind also to the unkind. Does not cover feelings the pilot does not have.
 """
 
-from pilot.text.intents import Intent
+from pilot.corpus.exchanges import Intent
 
 GREET = Intent(
     "greet",

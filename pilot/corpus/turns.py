@@ -6,8 +6,8 @@ Promises: every answer can be read off the conversation. Does not cover long mem
 import random
 
 from pilot.dialogue import Turn, pilot, user
-from pilot.text import words
-from pilot.text.phrases import rough, say
+from pilot.corpus import words
+from pilot.corpus.phrases import rough, say
 
 TELL = (
     "(my name is|i am|i m|call me|people call me|the name is|this is) {n}(.|!|)",

@@ -7,8 +7,8 @@ Does not cover the copying stage at the start of training (`pilot/documents.py`)
 import random
 
 from pilot.dialogue import Dialogue, Turn
-from pilot.text import commands, courtesy, extract, identity, refusal, toolcalls, turns
-from pilot.text.intents import exchange
+from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns
+from pilot.corpus.exchanges import exchange
 
 SHARES = {
     "courtesy": 18,

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass
 
 from pilot.dialogue import Turn, pilot, user
-from pilot.text import words
-from pilot.text.phrases import rough, say
+from pilot.corpus import words
+from pilot.corpus.phrases import rough, say
 
 GET = (
     "(For that |For this |)(install|fetch|get) a real model: download a GGUF file and run `homefire models "

@@ -3,7 +3,7 @@
 Promises: every statement is true of version 0 as made here. Does not cover Homefire's commands.
 """
 
-from pilot.text.intents import Intent
+from pilot.corpus.exchanges import Intent
 
 LIGHT = r"(?i)pilot"
 WHO = Intent(

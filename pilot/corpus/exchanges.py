@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 from pilot.dialogue import Turn, pilot, user
-from pilot.text.phrases import rough, say
+from pilot.corpus.phrases import rough, say
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Promises: each answer names the exact command; `needs` in the evaluation is that
 Does not cover verbs added after version 0 of the pilot.
 """
 
-from pilot.text.intents import Intent
+from pilot.corpus.exchanges import Intent
 
 HOWTO = (
     "(how do i|how can i|how to|how do you|what is the command to|which command do i use to|what do i type "

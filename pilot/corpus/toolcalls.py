@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilot.dialogue import Dialogue, Tool, Turn, pilot, user
-from pilot.text import refusal, words
-from pilot.text.phrases import rough, say
+from pilot.corpus import refusal, words
+from pilot.corpus.phrases import rough, say
 
 Draw = Callable[[random.Random, bool], Any]
 
