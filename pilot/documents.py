@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pilot import tokens
+from pilot.corpus.mixture import dialogue
 from pilot.dialogue import render
 from pilot.settings import Plan
-from pilot.corpus.mixture import dialogue
 
 CHUNK = 2000
 

@@ -17,11 +17,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from pilot.dialogue import Turn
-from pilot.engine import Engine
 from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns
 from pilot.corpus.exchanges import Intent
 from pilot.corpus.phrases import say, slip
+from pilot.dialogue import Turn
+from pilot.engine import Engine
 from pilot.wild import WILD
 
 GOALS: dict[str, tuple[str, float]] = {
@@ -217,8 +217,8 @@ def conversations(engine: Engine, tally: Tally, rng: random.Random) -> None:
 
 def templates(engine: Engine, tally: Tally, seed: int) -> None:
     """What the engine renders must be what the pilot was trained on."""
-    from pilot.dialogue import render
     from pilot.corpus.mixture import dialogue
+    from pilot.dialogue import render
 
     for number in range(300):
         one = dialogue(seed + 1, number)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from pilot import tokens
+from pilot.corpus.mixture import dialogue
 from pilot.dialogue import render
 from pilot.engine import Engine
 from pilot.model import Pilot, own_document
 from pilot.settings import Shape
-from pilot.corpus.mixture import dialogue
 
 HARD = (
     "",

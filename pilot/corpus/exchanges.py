@@ -7,8 +7,8 @@ a good answer matches (the evaluation's only judge). Does not cover intents with
 import random
 from dataclasses import dataclass
 
-from pilot.dialogue import Turn, pilot, user
 from pilot.corpus.phrases import rough, say
+from pilot.dialogue import Turn, pilot, user
 
 
 @dataclass(frozen=True)

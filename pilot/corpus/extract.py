@@ -11,9 +11,9 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from pilot.dialogue import Turn, user
 from pilot.corpus import refusal, words
 from pilot.corpus.phrases import rough, say
+from pilot.dialogue import Turn, user
 
 KINDS = {str: "string", int: "integer", float: "number", bool: "boolean", list: "array", dict: "object"}
 

@@ -6,9 +6,9 @@ Does not cover the copying stage at the start of training (`pilot/documents.py`)
 
 import random
 
-from pilot.dialogue import Dialogue, Turn
 from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns
 from pilot.corpus.exchanges import exchange
+from pilot.dialogue import Dialogue, Turn
 
 SHARES = {
     "courtesy": 18,

@@ -6,9 +6,9 @@ Promises: no answer here claims knowledge. Does not cover the pilot's own small 
 import random
 from dataclasses import dataclass
 
-from pilot.dialogue import Turn, pilot, user
 from pilot.corpus import words
 from pilot.corpus.phrases import rough, say
+from pilot.dialogue import Turn, pilot, user
 
 GET = (
     "(For that |For this |)(install|fetch|get) a real model: download a GGUF file and run `homefire models "

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pilot.dialogue import Dialogue, Tool, Turn, pilot, user
 from pilot.corpus import refusal, words
 from pilot.corpus.phrases import rough, say
+from pilot.dialogue import Dialogue, Tool, Turn, pilot, user
 
 Draw = Callable[[random.Random, bool], Any]
 

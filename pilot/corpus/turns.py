@@ -5,9 +5,9 @@ Promises: every answer can be read off the conversation. Does not cover long mem
 
 import random
 
-from pilot.dialogue import Turn, pilot, user
 from pilot.corpus import words
 from pilot.corpus.phrases import rough, say
+from pilot.dialogue import Turn, pilot, user
 
 TELL = (
     "(my name is|i am|i m|call me|people call me|the name is|this is) {n}(.|!|)",
