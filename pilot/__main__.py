@@ -16,6 +16,7 @@ from pilot.settings import Plan
 
 VERBS = ("tokenizer", "generate", "train", "export", "verify", "evaluate", "all")
 MODEL = Path("homefire/models/pilot.gguf")
+WEIGHTS = Path("pilot/weights")
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -26,6 +27,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--work", type=Path, default=Path("build/pilot"), help="folder for files on the way")
     parser.add_argument("--model", type=Path, default=MODEL, help="the GGUF file to write or to evaluate")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder for the unquantized weights")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the trials that evaluate runs")
+    parser.add_argument("--only", default="", help="skills that evaluate runs, separated by commas")
     parser.add_argument("--documents", type=int, default=plan.documents)
     parser.add_argument(
         "--minutes", type=float, default=plan.minutes, help="training time by the clock, with --steps 0"
@@ -43,7 +47,7 @@ def run(verb: str, args: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if verb == "evaluate":
         from pilot.evaluate import evaluate
 
-        return evaluate(args.model, args.seed)
+        return evaluate(args.model, args.seed, args.share, args.only)
     if verb == "verify":
         from pilot.verify import verify
 
@@ -62,7 +66,7 @@ def run(verb: str, args: argparse.Namespace, plan: Plan) -> dict[str, Any]:
         return train(work, plan)
     from pilot.export import export
 
-    return export(work / "checkpoint.pt", work / "tokenizer.json", args.model)
+    return export(work / "checkpoint.pt", work / "tokenizer.json", args.model, args.weights)
 
 
 def main(given: list[str] | None = None) -> int:

@@ -24,7 +24,7 @@ CHUNK = 2000
 def sample_texts(seed: int, count: int) -> Iterator[str]:
     """Plain texts for the tokenizer."""
     for number in range(count):
-        yield "".join(text for text, _ in render(dialogue(seed, number)))
+        yield "".join(text for text, _ in render(dialogue(seed, number, number / count)))
 
 
 def copying(seed: int, number: int, size: int) -> tuple[list[int], list[float]]:
@@ -51,7 +51,7 @@ def chunk(work: Path, plan: Plan, start: int) -> tuple[list[int], list[int], lis
             least = plan.prompt_weight if heard else 0.0
             stretches = [
                 (text, 0.0 if weight < 0 else max(weight, least))
-                for text, weight in render(dialogue(plan.seed, number))
+                for text, weight in render(dialogue(plan.seed, number, number / plan.documents))
             ]
             ids, weights = tokens.encode(tokenizer, stretches)
         if len(ids) > max(plan.rows):

@@ -89,7 +89,8 @@ class Pilot(nn.Module):  # type: ignore[misc]
             nn.init.normal_(module.weight, std=0.5 / math.sqrt(module.in_features))
 
     def forward(self, ids: Tensor, places: Tensor, mask: Tensor, wanted: Tensor | None) -> Tensor:
-        """`places`: position within its document; `mask`: (batch, 1, time, time), True = sees."""
+        """`places`: position within its document; `mask`: (batch, 1, time, time), True = sees; `wanted`: which of the batch *
+        time positions, by number, are to be given logits (None: all, as batch, time, vocabulary)."""
         x = self.embedding(ids)
         kind = torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else x.dtype
         x = x.to(kind)
@@ -99,7 +100,7 @@ class Pilot(nn.Module):  # type: ignore[misc]
             x = block(x, cos, sin, mask)
         x = self.norm(x)
         if wanted is not None:
-            x = x[wanted]
+            x = x.flatten(0, 1)[wanted]
         return F.linear(x, self.embedding.weight)
 
 

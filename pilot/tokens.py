@@ -57,7 +57,8 @@ def frequent_words(texts: list[str], pieces: Tokenizer, count: int) -> list[str]
         words = text.split(" ")
         seen.update(word.strip(".,?!:;\"'\n") for word in words[1:] if word[:1].isalpha())
     vocabulary = pieces.get_vocab()
-    return [word for word, _ in seen.most_common() if word in vocabulary][:count]
+    pegs = [chr(ord("a") + disk) for disk in range(20)] + ["A", "B", "C"]  # one token a disk, whatever the counts say
+    return [*pegs, *(word for word, _ in seen.most_common() if word in vocabulary and word not in pegs)][:count]
 
 
 def assemble(pieces: Tokenizer, words: list[str]) -> Tokenizer:

@@ -9,6 +9,7 @@ from each other. Does not cover: more than one device.
 import json
 import sys
 import time
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,36 +34,46 @@ class Rows:
     document: np.ndarray[Any, Any]
 
 
+BLOCK = 2000  # documents packed together: enough to fill rows well, few enough to keep the order of the curriculum
+
+
 def pack(folder: Path, plan: Plan) -> list[Rows]:
-    """First-fit packing in the order of the token file, one table for each row length."""
+    """Rows of the lengths of the plan, one table for each; documents stay near their place in the token file."""
     ids = np.load(folder / "ids.npy")
     weights = np.load(folder / "weights.npy")
     ends = np.load(folder / "ends.npy")
-    out = []
-    low = 0
-    lengths = np.diff(ends, prepend=0)
-    for length in plan.rows:
-        chosen = np.nonzero((lengths > low) & (lengths <= length))[0]
-        low = length
-        out.append(pack_one(ids, weights, ends, chosen, length))
-    return [rows for rows in out if len(rows.ids)]
+    sizes = np.diff(ends, prepend=0)
+    rows: dict[int, list[list[int]]] = {length: [] for length in plan.rows}
+    for start in range(0, len(ends), BLOCK):
+        for length, documents in fill(sizes, range(start, min(start + BLOCK, len(ends))), plan.rows):
+            rows[length].append(documents)
+    return [lay(ids, weights, ends, found, length) for length, found in rows.items() if found]
 
 
-def pack_one(ids: Any, weights: Any, ends: Any, chosen: Any, length: int) -> Rows:
-    """Keep eight rows open; a document goes into the first that has room."""
-    rows: list[list[int]] = []
-    room: list[int] = []
-    open_rows: list[int] = []
-    for document in chosen.tolist():
-        size = int(ends[document]) - (int(ends[document - 1]) if document else 0)
-        place = next((row for row in open_rows if room[row] >= size), None)
-        if place is None:
-            rows.append([])
-            room.append(length)
-            place = len(rows) - 1
-            open_rows = [*open_rows[-7:], place]
-        rows[place].append(document)
-        room[place] -= size
+def fill(sizes: Any, block: range, lengths: tuple[int, ...]) -> list[tuple[int, list[int]]]:
+    """Best fit, longest first: a document goes where least room is left, or opens a row of the shortest length that holds it."""
+    rows: list[tuple[int, list[int]]] = []
+    room: list[int] = []  # sorted; `place` is the row of each
+    place: list[int] = []
+    for document in sorted(block, key=lambda number: -int(sizes[number])):
+        size = int(sizes[document])
+        at = bisect_left(room, size)
+        if at < len(room):
+            left, row = room.pop(at) - size, place.pop(at)
+            rows[row][1].append(document)
+        else:
+            length = next(one for one in lengths if one >= size)
+            left, row = length - size, len(rows)
+            rows.append((length, [document]))
+        at = bisect_left(room, left)
+        room.insert(at, left)
+        place.insert(at, row)
+    return rows
+
+
+def lay(ids: Any, weights: Any, ends: Any, rows: list[list[int]], length: int) -> Rows:
+    """The rows of one length as tables, in the order of their first documents."""
+    rows = sorted(rows, key=min)
     shape = (len(rows), length)
     packed = Rows(np.zeros(shape, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int32))
     for number, row in enumerate(rows):
@@ -106,16 +117,30 @@ def batch_of(rows: Rows, first: int, plan: Plan) -> Batch:
     return ids, places, mask, ahead
 
 
-def loss_of(model: Any, batch: Batch, device: str) -> Tensor:
-    """Weighted cross entropy in 32 bits, computed only where the weight is not zero."""
-    ids, places, mask, weights = (part.to(device, non_blocking=True) for part in batch)
-    wanted = weights > 0
-    following = torch.roll(ids, -1, 1)
-    with torch.autocast(device, dtype=torch.bfloat16):
+def cross_entropy(model: Any, seen: tuple[Tensor, Tensor, Tensor], wanted: Tensor, chosen: Tensor) -> Tensor:
+    """Weighted mean over the wanted positions, in 32 bits. `seen`: ids, places, mask; `chosen`: the weight of each wanted one."""
+    ids, places, mask = seen
+    with torch.autocast(ids.device.type, dtype=torch.bfloat16):
         logits = model(ids, places, mask, wanted)
-    each = F.cross_entropy(logits.float(), following[wanted], reduction="none")
-    chosen = weights[wanted]
+    following = torch.roll(ids, -1, 1).flatten()[wanted]
+    each = F.cross_entropy(logits.float(), following, reduction="none")
     return (each * chosen).sum() / chosen.sum()
+
+
+def loss_of(compiled: Any, model: Any, batch: Batch, plan: Plan) -> Tensor:
+    """The loss of a batch, computed only where the weight is not zero.
+
+    The number of positions is the same in every batch (padded with weight 0; what is too many is left out at random): a compiled
+    graph whose length changes ran hundreds of times slower.
+    """
+    ids, places, mask, weights = (part.to(plan.device, non_blocking=True) for part in batch)
+    wanted = weights.flatten().nonzero().squeeze(1)
+    room = int(plan.learned_share * ids.numel())
+    if len(wanted) > room:
+        wanted = wanted[torch.randperm(len(wanted), device=wanted.device)[:room]]
+    chosen = F.pad(weights.flatten()[wanted], (0, room - len(wanted)))
+    loss: Tensor = compiled(model, (ids, places, mask), F.pad(wanted, (0, room - len(wanted))), chosen)
+    return loss
 
 
 def rate(progress: float, plan: Plan) -> float:
@@ -134,7 +159,7 @@ def optimisers(model: Pilot, plan: Plan) -> list[torch.optim.Optimizer]:
         torch.optim.Muon(
             matrices, lr=plan.matrix_rate, weight_decay=plan.weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"
         ),
-        torch.optim.AdamW(others, lr=plan.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.AdamW(others, lr=plan.vector_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
@@ -181,9 +206,9 @@ def set_rates(makers: list[torch.optim.Optimizer], progress: float, plan: Plan) 
             group["lr"] = base * factor
 
 
-def step(model: Pilot, makers: list[torch.optim.Optimizer], batch: Batch, plan: Plan) -> float:
+def step(compiled: Any, model: Pilot, makers: list[torch.optim.Optimizer], batch: Batch, plan: Plan) -> float:
     """One batch forward and back; gives the loss."""
-    loss = loss_of(model, batch, plan.device)
+    loss = loss_of(compiled, model, batch, plan)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
     for maker in makers:
@@ -198,6 +223,7 @@ def train(work: Path, plan: Plan, log: Any = sys.stderr) -> dict[str, Any]:
     torch.set_num_threads(plan.threads)
     model = Pilot(plan.shape).to(plan.device)
     makers = optimisers(model, plan)
+    compiled = torch.compile(cross_entropy, dynamic=False) if plan.compile else cross_entropy
     checkpoint = work / "checkpoint.pt"
     run = resume(checkpoint, model, makers, plan)
     tables = pack(work, plan)
@@ -212,7 +238,7 @@ def train(work: Path, plan: Plan, log: Any = sys.stderr) -> dict[str, Any]:
         set_rates(makers, progress, plan)
         table, first = batches[run.step % len(batches)]
         batch = batch_of(tables[table], first, plan)
-        recent.append(step(model, makers, batch, plan))
+        recent.append(step(compiled, model, makers, batch, plan))
         run.step += 1
         run.tokens += batch[0].numel()
         if run.step % 20 == 0:

@@ -1,22 +1,68 @@
-"""How much of each skill the pilot reads, and how exchanges become conversations.
+"""How much of each skill the pilot reads, and how exchanges of plain talk become conversations.
 
-Promises: document number `i` of a seed is always the same, whatever was drawn before it.
+Promises: document number `i` of a seed at a given place of the run is always the same, whatever was drawn before it. Shares are
+given in tokens, which is what training costs; `TOKENS` (the mean length of a document, measured) turns them into documents.
 Does not cover the copying stage at the start of training (`pilot/documents.py`).
 """
 
 import random
+from typing import Any
 
-from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns
+from pilot.corpus import (
+    arithmetic,
+    bad_input,
+    chains,
+    choice,
+    commands,
+    courtesy,
+    extract,
+    hanoi,
+    identity,
+    intents,
+    itself,
+    labels,
+    reading,
+    refusal,
+    toolcalls,
+    troubles,
+    turns,
+)
 from pilot.corpus.exchanges import exchange
 from pilot.dialogue import Dialogue, Turn
 
-SHARES = {
+SKILLS: dict[str, Any] = {
+    "intents": intents,
+    "choice": choice,
+    "chains": chains,
+    "troubles": troubles,
+    "reading": reading,
+    "labels": labels,
+    "hanoi": hanoi,
+    "arithmetic": arithmetic,
+    "itself": itself,
+    "bad_input": bad_input,
+}
+# Skill to (share of the tokens, mean tokens of a document).
+SHARES: dict[str, tuple[float, float]] = {
+    "intents": (8, 73),
+    "choice": (16, 365),
+    "chains": (18, 437),
+    "troubles": (8, 399),
+    "reading": (18, 250),
+    "labels": (3, 119),
+    "hanoi": (12, 170),
+    "arithmetic": (5, 122),
+    "itself": (4, 74),
+    "bad_input": (1.5, 73),
+    "talk": (3.5, 74),
+    "extract": (1.5, 67),
+    "toolcalls": (1.5, 141),
+}
+TALK = {
     "courtesy": 18,
     "identity": 12,
     "commands": 17,
     "refusal": 16,
-    "extract": 16,
-    "tools": 16,
     "repeat": 6,
     "one_word": 4,
     "order": 3,
@@ -50,34 +96,43 @@ def beside_tools(rng: random.Random) -> list[Turn]:
     return refusal.refusal(rng, False, True) if skill == "refusal" else simple(skill, rng)
 
 
-def dialogue(seed: int, number: int) -> Dialogue:
-    """Document `number` of a seed."""
+def dialogue(seed: int, number: int, progress: float = 1.0) -> Dialogue:
+    """Document `number` of a seed; `progress` (0 to 1) is its place in the run, for skills that go from easy to hard."""
     rng = random.Random(f"{seed}:{number}")
-    skill = rng.choices(list(SHARES), list(SHARES.values()))[0]
-    if skill == "tools":
+    skill = rng.choices(list(SHARES), [share / size for share, size in SHARES.values()])[0]
+    return document(skill, rng, progress)
+
+
+def document(skill: str, rng: random.Random, progress: float = 1.0) -> Dialogue:
+    """One document of a skill of `SHARES`."""
+    if skill == "reading":
+        return reading.document(rng, progress)
+    if skill in SKILLS:
+        made: Dialogue = SKILLS[skill].document(rng)
+        return made
+    if skill == "toolcalls":
         return with_tools(rng)
-    body = talk(skill, rng)
+    body = extract.extraction(rng) if skill == "extract" else talk(rng)
     if body[0].role != "system" and rng.random() < 0.2:
         body = [Turn("system", rng.choice(turns.PLAIN)), *body]
     return Dialogue(body)
 
 
-def talk(skill: str, rng: random.Random) -> list[Turn]:
-    """A conversation of a few exchanges around one skill."""
-    if skill == "extract":
-        return extract.extraction(rng)
-    if skill == "order":
+def talk(rng: random.Random) -> list[Turn]:
+    """A conversation of a few exchanges."""
+    kind = rng.choices(list(TALK), list(TALK.values()))[0]
+    if kind == "order":
         asked = [turn for _ in range(rng.choice((1, 1, 2))) for turn in any_simple(rng)]
         return turns.order(rng, asked)
-    if skill == "called":
+    if kind == "called":
         return turns.called(rng)
-    if skill == "name":
+    if kind == "name":
         first, last = turns.told(rng)
         between = [turn for _ in range(rng.choice((0, 0, 1, 1, 2, 3))) for turn in any_simple(rng)]
         return [*first, *between, *(last if rng.random() < 0.85 else [])]
-    if skill == "untold":
+    if kind == "untold":
         return turns.untold(rng)
-    body = simple(skill, rng)
+    body = simple(kind, rng)
     more = rng.choices((0, 1, 2, 3, 12), (55, 22, 12, 10, 1))[0]
     for _ in range(more):
         body = [*body, *any_simple(rng)]

@@ -1,7 +1,7 @@
 """What a skill is: a generator of documents to learn from, and held-out trials of the finished model.
 
 Each module of a skill has `GOALS` (figure to goal), `document(rng)`, `trial(ask, rng)` and `TRIALS` (how many).
-Promises: `trial` judges only what the model answers through `ask`, which speaks to the shipped path; one call of `trial` is one case.
+Promises: `trial` judges only what the model answers through `ask`, which speaks to the shipped path; one call is one case.
 Does not cover: how `ask` reaches the model (`pilot/evaluate.py`), how much of each skill is read (`pilot/corpus/mixture.py`).
 """
 
@@ -16,7 +16,7 @@ Message = dict[str, Any]  # in the OpenAI form
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answered: text, calls as (name, arguments; None when they are no JSON object), and whether it came to its end."""
+    """What the model answered: text, calls as (name, arguments; None when no JSON object), and whether it came to its end."""
 
     text: str
     calls: tuple[tuple[str, dict[str, Any] | None], ...] = ()

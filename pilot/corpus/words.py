@@ -233,7 +233,7 @@ def fenced(draw: Callable[[], Value], held: bool) -> Value:
 
 
 def fresh(rng: random.Random, held: bool = False) -> str:
-    """A word without a list behind it, lower case: syllables, halves of two words, or plain letters. Copying it is the only way."""
+    """A word without a list behind it, lower case: syllables, halves of two words, or plain letters. It can only be copied."""
 
     def draw() -> str:
         kind = rng.random()

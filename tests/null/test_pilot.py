@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from pilot.dialogue import Tool, Turn, pilot, render, user
 from pilot.corpus import commands, courtesy, extract, identity, refusal, toolcalls, turns, words
 from pilot.corpus.mixture import dialogue
 from pilot.corpus.phrases import parse, say
+from pilot.dialogue import Tool, Turn, pilot, render, user
 from pilot.wild import WILD
 
 MODEL = Path(__file__).parents[2] / "homefire" / "models" / "pilot.gguf"
