@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pilot import tokens
-from pilot.corpus.mixture import dialogue
+from pilot.corpus.mixture import WEIGHTS, dialogue, draw_skill
 from pilot.dialogue import render
 from pilot.settings import Plan
 
@@ -46,11 +46,13 @@ def chunk(work: Path, plan: Plan, start: int) -> tuple[list[int], list[int], lis
         early = number < plan.documents * plan.copying_share
         if early or random.Random(f"copy?{plan.seed}:{number}").random() < plan.copying_later:
             ids, weights = copying(plan.seed, number, size)
+            weights = [0.3 * weight for weight in weights]
         else:
             heard = random.Random(f"heard:{plan.seed}:{number}").random() < plan.prompt_share
             least = plan.prompt_weight if heard else 0.0
+            scale = WEIGHTS[draw_skill(random.Random(f"{plan.seed}:{number}"))]
             stretches = [
-                (text, 0.0 if weight < 0 else max(weight, least))
+                (text, 0.0 if weight < 0 else max(weight * scale, least))
                 for text, weight in render(dialogue(plan.seed, number, number / plan.documents))
             ]
             ids, weights = tokens.encode(tokenizer, stretches)

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from pilot.settings import Shape
 
 
+EMBEDDING = 0.05  # standard deviation of a token's vector at the start
+
+
 class Norm(nn.Module):  # type: ignore[misc]
     """Root-mean-square normalisation with a gain."""
 
@@ -81,12 +84,51 @@ class Pilot(nn.Module):  # type: ignore[misc]
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.apply(self._begin)
+        self._seed_copying()
 
     def _begin(self, module: nn.Module) -> None:
         if isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=EMBEDDING)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.5 / math.sqrt(module.in_features))
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def _seed_copying(self) -> None:
+        """Start with an induction circuit (Olsson et al. 2022) built by hand instead of waiting for one to be found.
+
+        Blocks add nothing at first, so that the residual stream is the token. Dimension 0 is the same for every token. In block 0 two
+        heads look one position back (their fast rotary pairs, fed by dimension 0, are turned by one step) and write half of what that
+        token is into directions of their own. In block 1 two heads look for a position whose predecessor was the present token (by the
+        slow rotary pairs, which distance hardly turns) and bring the token that stands there to the output.
+        """
+        shape, width = self.shape, self.shape.head_width
+        for block in self.blocks:
+            block.o.weight.zero_()
+            block.down.weight.zero_()
+        self.embedding.weight[:, 0] = 4 * EMBEDDING
+        pace = shape.rope_base ** -(torch.arange(0, width, 2).float() / width)
+        basis, _ = torch.linalg.qr(torch.randn(shape.width, shape.width))
+        before, match = self.blocks[0], self.blocks[1]
+        heads = shape.width // width // 2
+        for head in range(heads):
+            rows = slice(head * width, (head + 1) * width)
+            reads = basis[:, rows].T.clone()
+            reads[:, 0] = 0
+            writes = basis[:, (head + heads) * width : (head + heads + 1) * width]
+            for layer in (before, match):
+                layer.q.weight[rows] = 0
+                layer.k.weight[rows] = 0
+                layer.v.weight[rows] = reads
+            for pair in range(6):
+                row = head * width + 2 * pair
+                before.q.weight[row, 0] = 2 * math.cos(pace[pair])
+                before.q.weight[row + 1, 0] = -2 * math.sin(pace[pair])
+                before.k.weight[row, 0] = 2
+            before.o.weight[:, rows] = EMBEDDING * writes
+            slow = slice(head * width + width // 2, (head + 1) * width)
+            match.q.weight[slow] = 2.5 * reads[width // 2 :]
+            match.k.weight[slow] = 2.5 * writes.T[width // 2 :]
+            match.o.weight[:, rows] = 12 * EMBEDDING * reads.T
 
     def forward(self, ids: Tensor, places: Tensor, mask: Tensor, wanted: Tensor | None) -> Tensor:
         """`places`: position within its document; `mask`: (batch, 1, time, time), True = sees; `wanted`: which of the batch *

@@ -33,18 +33,18 @@ class Plan:
     """One training run."""
 
     seed: int = 1
-    documents: int = 145_000
-    copying_share: float = 0.06
-    copying_later: float = 0.04
+    documents: int = 86_000
+    copying_share: float = 0.02
+    copying_later: float = 0.03
     prompt_weight: float = 0.25
-    prompt_share: float = 0.12
+    prompt_share: float = 0.0
     rows: tuple[int, ...] = (256, 512, 1024, 2048)
     batch_tokens: int = 4096
     learned_share: float = 0.5  # of the positions of a batch, at most
     minutes: float = 40.0
-    steps: int = 5600
+    steps: int = 3350
     matrix_rate: float = 0.005
-    vector_rate: float = 0.0025
+    vector_rate: float = 0.0015
     weight_decay: float = 0.05
     warm_up: float = 0.02
     cool_down: float = 0.45

@@ -51,7 +51,7 @@ class Shipped:
         self.name = "pilot"
         if self.model.resolve() != PACKAGED.resolve():
             self.name = "candidate"
-            self.post("/homefire/v1/models", {"path": str(self.model.resolve()), "name": self.name})
+            self._import()
         return self
 
     def __exit__(
@@ -60,6 +60,16 @@ class Shipped:
         self.child.terminate()
         self.child.wait()
         self.home.cleanup()
+
+    def _import(self) -> None:
+        connection = http.client.HTTPConnection(self.address, timeout=SECONDS)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        body = json.dumps({"path": str(self.model.resolve()), "name": self.name})
+        connection.request("POST", "/homefire/v1/models/import", body, headers)
+        said = connection.getresponse().read().decode("utf-8")  # a stream of events, the last of them "done" or "error"
+        connection.close()
+        if "event: done" not in said:
+            raise SystemExit(f"{self.model} was not imported: {said[-500:]}")
 
     def post(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
         """One request on this thread's own connection; the answer as it is, errors included."""
