@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from pilot.settings import Shape
 
-
 EMBEDDING = 0.05  # standard deviation of a token's vector at the start
 
 
@@ -96,10 +95,10 @@ class Pilot(nn.Module):  # type: ignore[misc]
     def _seed_copying(self) -> None:
         """Start with an induction circuit (Olsson et al. 2022) built by hand instead of waiting for one to be found.
 
-        Blocks add nothing at first, so that the residual stream is the token. Dimension 0 is the same for every token. In block 0 two
-        heads look one position back (their fast rotary pairs, fed by dimension 0, are turned by one step) and write half of what that
-        token is into directions of their own. In block 1 two heads look for a position whose predecessor was the present token (by the
-        slow rotary pairs, which distance hardly turns) and bring the token that stands there to the output.
+        Blocks add nothing at first, so that the residual stream is the token. Dimension 0 is the same for every token. In block 0
+        two heads look one position back (their fast rotary pairs, fed by dimension 0, are turned by one step) and write half of
+        what that token is into directions of their own. In block 1 two heads look for a position whose predecessor was this
+        token (by the slow rotary pairs, which distance hardly turns) and bring the token that stands there to the output.
         """
         shape, width = self.shape, self.shape.head_width
         for block in self.blocks:

@@ -58,8 +58,8 @@ SHARES: dict[str, tuple[float, float]] = {
     "extract": (1.5, 67),
     "toolcalls": (1.5, 141),
 }
-# How much a learned token of a skill counts. An intent is decided in one token, a state of Hanoi is copied in forty: counted alike,
-# the first would be 2 % of the loss (measured after 6 million tokens).
+# How much a learned token of a skill counts. An intent is decided in one token, a state of Hanoi is copied in forty: counted
+# alike, the first would be 2 % of the loss (measured after 6 million tokens).
 WEIGHTS: dict[str, float] = {
     "intents": 1.0,
     "labels": 1.0,
