@@ -123,10 +123,13 @@ def write_safetensors(folder: Path, shape: Shape, tokenizer_file: Path, values: 
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", "utf-8")
     (folder / "tokenizer.json").write_text(tokenizer_file.read_text("utf-8"), "utf-8")
+    # Marks of tool calls are text that a client must see; only the ends of messages are control tokens.
+    added = {vocabulary.token_to_id(name): {"content": name, "special": name not in MARKS} for name in tokens.SPECIAL}
     template = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": END,
         "pad_token": NOTHING,
+        "added_tokens_decoder": added,
         "chat_template": TEMPLATE,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(template, indent=1) + "\n", "utf-8")
