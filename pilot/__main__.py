@@ -28,6 +28,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("build/pilot"), help="folder for files on the way")
     parser.add_argument("--model", type=Path, default=MODEL, help="the GGUF file to write or to evaluate")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder for the unquantized weights")
+    parser.add_argument(
+        "--start", type=Path, help="folder of weights that training goes on from, instead of the seeded start"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="share of the trials that evaluate runs")
     parser.add_argument("--only", default="", help="skills that evaluate runs, separated by commas")
     parser.add_argument("--documents", type=int, default=plan.documents)
@@ -63,7 +66,7 @@ def run(verb: str, args: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     if verb == "train":
         from pilot.train import train
 
-        return train(work, plan)
+        return train(work, plan, args.start)
     from pilot.export import export
 
     return export(work / "checkpoint.pt", work / "tokenizer.json", args.model, args.weights)

@@ -13,11 +13,12 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from pilot import tokens
 from pilot.dialogue import END, MARKS, NOTHING, START, TEMPLATE
+from pilot.model import Pilot
 from pilot.settings import Shape
 
 DESCRIPTION = (
@@ -156,6 +157,20 @@ def hugging_name(name: str) -> str:
         return "model.norm.weight"
     _, layer, part, _ = name.split(".")
     return f"model.layers.{layer}.{HUGGING_NAMES[part]}.weight"
+
+
+def read_safetensors(folder: Path, shape: Shape) -> dict[str, Any]:
+    """The weights of `folder` under our names and in our order, in 32 bits: what a further run starts from."""
+    found = load_file(folder / "model.safetensors")
+    values = {}
+    for name in Pilot(shape).state_dict():
+        value = found[hugging_name(name)].astype(np.float32)
+        part = name.split(".")[-2]
+        if part in ("q", "k"):
+            heads = shape.heads if part == "q" else shape.kv_heads
+            value = value.reshape(heads, 2, shape.head_width // 2, -1).swapaxes(1, 2).reshape(value.shape)
+        values[name] = torch.from_numpy(np.ascontiguousarray(value))
+    return values
 
 
 def half_split(name: str, value: np.ndarray[Any, Any], shape: Shape) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pilot.export import read_safetensors
 from pilot.model import Pilot
 from pilot.settings import Plan, as_json
 
@@ -217,11 +218,13 @@ def step(compiled: Any, model: Pilot, makers: list[torch.optim.Optimizer], batch
     return float(loss.item())
 
 
-def train(work: Path, plan: Plan, log: Any = sys.stderr) -> dict[str, Any]:
-    """Train until the budget is spent; gives the run's figures."""
+def train(work: Path, plan: Plan, start: Path | None = None, log: Any = sys.stderr) -> dict[str, Any]:
+    """Train until the budget is spent; gives the run's figures. `start`: a folder of weights to go on from."""
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     model = Pilot(plan.shape).to(plan.device)
+    if start is not None:
+        model.load_state_dict(read_safetensors(start, plan.shape))
     makers = optimisers(model, plan)
     compiled = torch.compile(cross_entropy, dynamic=False) if plan.compile else cross_entropy
     checkpoint = work / "checkpoint.pt"
