@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from homefire.errors import BadModelFile, InvalidRequest
+from homefire.errors import BadModelFile, InvalidRequest, UnsupportedModel
 from homefire.models import families, gguf_writer, vocabulary
 from homefire.models.gguf_writer import Tensor, Value, text, u32
 from homefire.models.kernels import FLOATS
 from homefire.models.quantize import require_room
 from homefire.models.safetensors import refuse_pickle
 from homefire.models.task import Progress, run
-from homefire.models.vocabulary import UnsupportedModel
 from homefire.paths import Digest
 
 FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}

@@ -21,27 +21,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from homefire.errors import ClientError, HomefireError, InternalError
+from homefire.errors import DownloadCancelled, HomefireError, InternalError, UnknownDownload
 from homefire.models.fetch_plan import Progress
 
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
-
-
-class UnknownDownload(ClientError):
-    """No download has this id."""
-
-    code = "unknown_download"
-    status = 404
-    default_step = "See the downloads with: homefire models downloads"
-
-
-class DownloadCancelled(ClientError):
-    """The download was cancelled while somebody waited for it."""
-
-    code = "download_cancelled"
-    status = 409
-    default_step = "Ask for it again; what had come was removed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from homefire.errors import BadModelFile
+from homefire.errors import BadModelFile, UnsupportedModel
 from homefire.models.gguf_writer import Value, boolean, f32, text, u32
-from homefire.models.vocabulary import UnsupportedModel
 
 _DECODER = {
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",

@@ -20,7 +20,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homefire.errors import HomefireError, InternalError, MachineError
+from homefire.errors import (
+    HomefireError,
+    InternalError,
+    QuotaExceeded,
+    SourceUnreachable,
+)
 from homefire.models.fetch_plan import (
     SYNCED,
     WRITTEN,
@@ -33,20 +38,12 @@ from homefire.models.fetch_plan import (
     Rules,
     whole_journal,
 )
-from homefire.models.origin import Credential, Http, SourceUnreachable, Stream, check_url
+from homefire.models.origin import Credential, Http, Stream, check_url
 from homefire.models.partial import Partial, changed_chunks, kept_journal
 
 T = TypeVar("T")
 SYNC_SECONDS = 1.0
 REPORT_SECONDS = 0.2
-
-
-class QuotaExceeded(MachineError):
-    """The file would take more than the room that models may use."""
-
-    code = "quota_exceeded"
-    status = 507
-    default_step = "Remove a model (homefire models remove NAME) or raise the setting models_quota_gib."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from homefire.errors import ClientError, HomefireError
-from homefire.models.origin import SourceUnreachable
+from homefire.errors import (
+    DigestMismatch,
+    HomefireError,
+    SourceChanged,
+    SourceNotFound,
+    SourceRefused,
+    SourceUnreachable,
+)
 
 CHUNK = 8 * 1024 * 1024
 # A longer run saves requests (hubs count them), a shorter one spreads the end of a file over all connections.
@@ -32,38 +38,6 @@ FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 0.5, 60.0, 600.0
 REPAIRS = 4
 
 OPEN, ASKED, WRITTEN, SYNCED = range(4)
-
-
-class SourceRefused(ClientError):
-    """The server refuses the file: a token is needed, or terms have to be accepted."""
-
-    code = "source_refused"
-    status = 403
-    default_step = "Accept the model's terms on its page, then set HF_TOKEN to a token that may read it."
-
-
-class SourceNotFound(ClientError):
-    """The server has no such file."""
-
-    code = "source_not_found"
-    status = 404
-    default_step = "Check the name; see what is known with: homefire models search"
-
-
-class SourceChanged(ClientError):
-    """The file on the server is not the one that was announced, or changed while it was fetched."""
-
-    code = "source_changed"
-    status = 409
-    default_step = "Try again; if it stays so, the source is being replaced or is not to be trusted."
-
-
-class DigestMismatch(ClientError):
-    """The whole file has arrived, twice, and its sha256 is not the expected one. Nothing of it is kept."""
-
-    code = "digest_mismatch"
-    status = 422
-    default_step = "Do not use a copy from there. Another source of the same model may be sound."
 
 
 @dataclass(frozen=True, slots=True)

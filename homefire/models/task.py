@@ -19,23 +19,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from homefire.errors import BadModelFile, EngineError, HomefireError, InvalidRequest, MachineError, leaves
-from homefire.models.kernels import KernelsMissing
-from homefire.models.safetensors import PickleRefused
-from homefire.models.vocabulary import UnsupportedModel
+from homefire.errors import (
+    BadModelFile,
+    HomefireError,
+    InvalidRequest,
+    MachineError,
+    TaskDied,
+    leaves,
+)
 from homefire.supervision import lifeline
 from homefire.supervision.child import INHERITED
 
 LINE_LIMIT = 1 << 20
 SAID = 2000
 Progress = Callable[[int, int], None]
-
-
-class TaskDied(EngineError):
-    """The process that converts or quantizes a model ended without a result; no file is left."""
-
-    code = "model_task_died"
-    default_step = "Verify the model's file; if it is sound, report what the message quotes."
 
 
 async def run(module: str, arguments: dict[str, Any], target: Path, progress: Progress | None = None) -> dict[str, Any]:
@@ -99,8 +96,7 @@ async def _tail(stream: asyncio.StreamReader | None) -> str:
 
 
 def _named(error: dict[str, Any]) -> HomefireError:
-    here: tuple[type[HomefireError], ...] = (UnsupportedModel, KernelsMissing, PickleRefused)
-    known = {leaf.code: leaf for leaf in (*leaves(), *here)}
+    known = {leaf.code: leaf for leaf in leaves()}
     leaf = known.get(str(error.get("code")), TaskDied)
     return leaf(str(error.get("message")), str(error.get("next_step") or ""), param=error.get("param"))
 

@@ -14,17 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from homefire.errors import BadModelFile, ClientError
+from homefire.errors import BadModelFile, UnsupportedModel
 from homefire.models.gguf_writer import Value, boolean, i32s, text, texts, u32
-
-
-class UnsupportedModel(ClientError):
-    """The model is of a kind that cannot be converted here."""
-
-    code = "unsupported_model"
-    status = 422
-    default_step = "Look for a GGUF file of this model and import that."
-
 
 # Types of tokens (llama.h, llama_token_type).
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5

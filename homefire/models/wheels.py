@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from homefire.errors import ClientError
-from homefire.models.fetch_plan import SourceNotFound
-from homefire.models.origin import BadSource, Http, Origin, SourceUnreachable, check_url
+from homefire.errors import BadPackage, BadSource, SourceNotFound, SourceUnreachable
+from homefire.models.origin import Http, Origin, check_url
 from homefire.models.sources import File, Source, refuse_pickle, safe_name
 from homefire.paths import from_os, make_private_folder
 
@@ -33,16 +32,6 @@ PYPI = "https://pypi.org"
 JSON, HTML = "application/vnd.pypi.simple.v1+json", "text/html"
 LARGEST_MEMBER = 1 << 40
 PIECE = 1024 * 1024
-
-
-class BadPackage(ClientError):
-    """A package's file is not a sound wheel, or does not hold what was asked for."""
-
-    code = "bad_package"
-    status = 422
-    default_step = (
-        "Check the path after #; a wheel is a zip file, its names can be listed with: python -m zipfile -l FILE"
-    )
 
 
 @dataclass(frozen=True, slots=True)

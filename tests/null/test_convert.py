@@ -17,15 +17,14 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import BadModelFile, HomefireError, InvalidRequest
+from homefire.errors import BadModelFile, HomefireError, InvalidRequest, PickleRefused, UnsupportedModel
 from homefire.models import families, quality, recipes, vocabulary
 from homefire.models.convert import MAX_JSON, plan, read_json, weight_files
 from homefire.models.convert_child import turned
 from homefire.models.gguf_writer import Tensor, boolean, text, texts, u32
 from homefire.models.recipes import Facts
-from homefire.models.safetensors import PickleRefused
 from homefire.models.tensor_files import TensorFiles
-from homefire.models.vocabulary import LLAMA3, Files, UnsupportedModel
+from homefire.models.vocabulary import LLAMA3, Files
 from tests.null import safetensors_folder as tiny
 
 SIZE = tiny.Size(layers=1, width=32, heads=2, key_heads=1, head=16, hidden=32)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import DiskFull, HomefireError
-from homefire.models.downloads import Download, DownloadCancelled, Downloads, UnknownDownload, next_to_start
+from homefire.errors import DiskFull, DownloadCancelled, HomefireError, UnknownDownload
+from homefire.models.downloads import Download, Downloads, next_to_start
 from homefire.models.fetch_plan import Progress
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import InternalError
+from homefire.errors import InternalError, SourceUnreachable
 from homefire.models import fetch_plan as planner
 from homefire.models.fetch_plan import (
     ASKED,
@@ -33,7 +33,6 @@ from homefire.models.fetch_plan import (
     whole_journal,
     written_line,
 )
-from homefire.models.origin import SourceUnreachable
 
 RULES = Rules(chunk=10, parallel=3, tries=3, run=4, first_pause=1.0, longest_pause=8.0)
 SIZE = 95

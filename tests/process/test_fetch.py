@@ -25,12 +25,12 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import DiskFull, HomefireError
+from homefire.errors import DiskFull, FetchBusy, HomefireError, QuotaExceeded, SourceUnreachable
 from homefire.models import partial
-from homefire.models.fetch import Fetched, Fetcher, QuotaExceeded, Wanted, discard_partial, partial_bytes
+from homefire.models.fetch import Fetched, Fetcher, Wanted, discard_partial, partial_bytes
 from homefire.models.fetch_plan import Bucket, Progress, Rules, read_journal, synced_line
-from homefire.models.origin import Credential, Origin, SourceUnreachable, Web
-from homefire.models.partial import FetchBusy, changed_chunks
+from homefire.models.origin import Credential, Origin, Web
+from homefire.models.partial import changed_chunks
 from homefire.models.sources import Places, parse, resolve_hub
 from homefire.models.wheels import Indexes, extract, resolve_package
 from tests.conftest import ROOT, wait_until

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import BadModelFile, EngineError, HomefireError, InvalidRequest, MachineError
+from homefire.errors import BadModelFile, EngineError, HomefireError, InvalidRequest, MachineError, TaskDied
 from homefire.models import quality, quantize_child
 from homefire.models.convert import convert
 from homefire.models.gguf import read_header
 from homefire.models.gguf_source import GgufSource
 from homefire.models.gguf_writer import Tensor, text, u32, write
 from homefire.models.quantize import RECIPES, preview, quantize
-from homefire.models.task import TaskDied, run
+from homefire.models.task import run
 from tests.null import safetensors_folder as tiny
 from tests.process.loaded import ROOT, loaded
 
