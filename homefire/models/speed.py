@@ -18,8 +18,8 @@ from homefire.models.calibration import ErrorBar
 from homefire.models.fit import Load, parts_of
 from homefire.models.fit_layers import Anatomy
 
-# Of the bandwidth on the data sheet, what llama.cpp reaches with one sequence: (low, expected, high). From published runs of 7B
-# to 70B models in 4 and 8 bits; not measured here, which is what calibration is for.
+# Of the bandwidth on the data sheet, what llama.cpp reaches with one sequence: (low, expected, high). Rough
+# assumptions, wide on purpose and measured by nobody here: calibration replaces them after the first runs.
 GPU_EFFICIENCY = (0.35, 0.6, 0.8)
 HOST_EFFICIENCY = (0.45, 0.7, 0.9)
 # Starting kernels, sampling, the way to the client: seconds a token, whatever the model's size.
