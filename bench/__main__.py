@@ -6,10 +6,10 @@ import argparse
 import asyncio
 import sys
 
-from bench import router, start
+from bench import fit, quantize, router, start
 from bench.report import Report
 
-BENCHES = {"start": start.measure, "router": router.measure}
+BENCHES = {"start": start.measure, "router": router.measure, "fit": fit.measure, "quantize": quantize.measure}
 
 
 def main() -> int:

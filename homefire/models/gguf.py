@@ -28,6 +28,7 @@ MAX_ELEMENTS = 1 << 48
 MAX_HEADER_BYTES = 128 << 20
 PIECE = 1 << 20
 KEPT_ARRAY = 16
+KEPT_LAYERS = 4096  # arrays with a number for each layer are kept whole; a vocabulary's never are
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -46,9 +47,19 @@ _UNQUANTIZED = frozenset({0, 1, 24, 25, 26, 27, 28, 30})
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """One row of the table of tensors: elements along each dimension, the shortest step first, and bytes in the file."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a header says. `parameters` counts elements of all tensors; `quantization` is the type most of them have;
-    `keys` holds the metadata, long arrays as their length only."""
+    `keys` holds the metadata, long arrays as their length only; `table` every tensor in the file's order."""
 
     version: int
     architecture: str
@@ -57,6 +68,7 @@ class Header:
     context_length: int
     tensors: int
     keys: dict[str, Any] = field(repr=False)
+    table: tuple[Tensor, ...] = field(repr=False, default=())
 
     @property
     def description(self) -> str:
@@ -174,7 +186,7 @@ def _parse(window: _Window) -> Header:
         if name == "general.alignment" and kind != 4:
             window.refuse(f"its alignment has the type {kind}")  # llama.cpp asserts uint32 and ends the process
         keys[name] = _value(window, kind, name)
-    parameters, quantization = _tensors(window, tensor_count, keys)
+    parameters, quantization, table = _tensors(window, tensor_count, keys)
     architecture = keys.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         window.refuse("it names no architecture")
@@ -187,6 +199,7 @@ def _parse(window: _Window) -> Header:
         context_length=context if isinstance(context, int) and 0 < context < 1 << 31 else 0,
         tensors=tensor_count,
         keys=keys,
+        table=table,
     )
 
 
@@ -205,14 +218,14 @@ def _value(window: _Window, kind: int, name: str) -> Any:
         return count
     if element not in _SCALARS:
         window.refuse(f"the array '{name[:80]}' has elements of the type {element}")
-    if count <= KEPT_ARRAY:
+    if count <= (KEPT_ARRAY if name.startswith("tokenizer.") else KEPT_LAYERS):
         return [window.number(_SCALARS[element]) for _ in range(count)]
     window.skip(count * struct.calcsize(_SCALARS[element]))
     return count
 
 
-def _tensors(window: _Window, count: int, keys: dict[str, Any]) -> tuple[int, str]:
-    """Checks the table of tensors against the file's size; returns the number of elements and the commonest type."""
+def _tensors(window: _Window, count: int, keys: dict[str, Any]) -> tuple[int, str, tuple[Tensor, ...]]:
+    """Checks the table of tensors against the file's size; returns the number of elements, the commonest type, the table."""
     alignment = keys.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment <= 0 or alignment > 1 << 20 or alignment & (alignment - 1):
         window.refuse(f"its alignment is {alignment!r}")
@@ -221,14 +234,16 @@ def _tensors(window: _Window, count: int, keys: dict[str, Any]) -> tuple[int, st
     spans: list[tuple[int, int, str]] = []
     names: set[str] = set()
     elements_of: dict[str, int] = {}
+    table: list[Tensor] = []
     for _ in range(count):
-        name, kind, elements, offset, size = _tensor(window)
+        name, shape, kind, elements, offset, size = _tensor(window)
         if name in names:
             window.refuse(f"the tensor '{name[:80]}' stands in it twice")
         if offset % alignment:
             window.refuse(f"the tensor '{name[:80]}' is not aligned")
         names.add(name)
         spans.append((offset, size, name))
+        table.append(Tensor(name, shape, kind, size))
         elements_of[kind] = elements_of.get(kind, 0) + elements
     data = -(-window.at // alignment) * alignment
     for offset, size, name in spans:
@@ -236,10 +251,10 @@ def _tensors(window: _Window, count: int, keys: dict[str, Any]) -> tuple[int, st
             window.refuse(
                 f"the tensor '{name[:80]}' ends at byte {data + offset + size:,} and the file at {window.size:,} (truncated?)"
             )
-    return sum(elements_of.values()), max(elements_of, key=lambda kind: elements_of[kind])
+    return sum(elements_of.values()), max(elements_of, key=lambda kind: elements_of[kind]), tuple(table)
 
 
-def _tensor(window: _Window) -> tuple[str, str, int, int, int]:
+def _tensor(window: _Window) -> tuple[str, tuple[int, ...], str, int, int, int]:
     name = window.text(MAX_KEY_BYTES, "a tensor's name")
     dimensions = window.number("<I")
     if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -259,4 +274,4 @@ def _tensor(window: _Window) -> tuple[str, str, int, int, int]:
     if dimensions == 1 and kind not in _UNQUANTIZED:
         # llama.cpp asserts that it never meets this and ends the process.
         window.refuse(f"the one-dimensional tensor '{name[:80]}' is quantized ({label})")
-    return name, label, elements, offset, elements // block * block_bytes
+    return name, tuple(shape), label, elements, offset, elements // block * block_bytes
