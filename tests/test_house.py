@@ -34,7 +34,7 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 400, "messages": 150, "settings": 120, "paths": 170, "store": 900, "dialects": 900, "hardware": 120,
+    "errors": 400, "messages": 150, "settings": 120, "paths": 170, "store": 900, "dialects": 900, "hardware": 340,
     "supervision": 400, "models": 5600, "engines": 900, "residency": 500, "server": 1400, "client": 260, "cli": 900,
     "daemon": 340, "doctor": 220,
 }  # fmt: skip

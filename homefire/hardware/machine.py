@@ -1,7 +1,7 @@
 """The machine's processor and memory.
 
 Promises: counts the cores this process may use (containers and `taskset` give fewer than the machine has).
-Does not cover: GPUs.
+Does not cover: how GPUs are found (`gpu.py`).
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from homefire.hardware.gpu import Gpu, gpus
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Memory in bytes; `cores` are physical ones this process may use."""
+    """Memory in bytes; `cores` are physical ones this process may use; `gpus` only if they were asked for."""
 
     system: str
     processor: str
     cores: int
     memory_bytes: int
     memory_available_bytes: int
+    gpus: tuple[Gpu, ...] = ()
 
 
-def detect() -> Machine:
-    """What this machine is, now."""
+def detect(*, with_gpus: bool = False) -> Machine:
+    """What this machine is, now. Milliseconds; with GPUs some hundred where a driver has to wake one."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -35,6 +38,7 @@ def detect() -> Machine:
         cores=_cores(),
         memory_bytes=memory.total,
         memory_available_bytes=memory.available,
+        gpus=gpus() if with_gpus else (),
     )
 
 
