@@ -42,7 +42,7 @@ class Plan:
     batch_tokens: int = 4096
     learned_share: float = 0.5  # of the positions of a batch, at most
     minutes: float = 40.0
-    steps: int = 3350
+    steps: int = 3150
     matrix_rate: float = 0.005
     vector_rate: float = 0.0015
     weight_decay: float = 0.05
