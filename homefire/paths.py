@@ -163,3 +163,14 @@ def _file_name(model: ModelName) -> str:
     # A colon is not allowed in Windows file names; % cannot stand in a model name, so no two names meet.
     name = model.replace(":", "%3A")
     return name if len(name) <= 128 else hashlib.sha256(name.encode()).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` survive a power cut."""
+    if sys.platform == "win32":  # a folder cannot be opened for fsync there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

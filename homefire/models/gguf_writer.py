@@ -16,14 +16,13 @@ import math
 import os
 import secrets
 import struct
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from homefire.models.gguf import TENSOR_TYPES
-from homefire.paths import from_os
+from homefire.paths import from_os, sync_folder
 
 ALIGNMENT = 32
 # Name of a tensor's type -> (its number, elements a block, bytes a block).
@@ -118,7 +117,7 @@ def write(
             file.flush()
             os.fsync(file.fileno())
         beside.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as problem:
         raise from_os(problem, target.parent) from None
     finally:
@@ -167,13 +166,3 @@ def _fill(file: BinaryIO, tensor: Tensor, pieces: Iterable[Buffer]) -> None:
 def _string(value: str) -> bytes:
     raw = value.encode("utf-8")
     return struct.pack("<Q", len(raw)) + raw
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # a folder cannot be opened for fsync there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

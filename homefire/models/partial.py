@@ -11,7 +11,6 @@ Does not cover: which chunks to fetch (`fetch_plan.py`), the network (`fetch.py`
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from homefire.errors import DiskFull, FetchBusy
 from homefire.models.fetch_plan import Journal, Plan, read_journal, synced_line, whole_journal, written_line
-from homefire.paths import from_os, make_private_folder
+from homefire.paths import from_os, make_private_folder, sync_folder
 
 # Room that must be left on the disk, so that the database can still write.
 RESERVE = 64 * 1024 * 1024
@@ -100,7 +99,7 @@ class Partial:
                     os.close(self._journal)
                 fresh.replace(self.log)
                 self._journal = os.open(self.log, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
-            _sync_folder(self.log.parent)
+            sync_folder(self.log.parent)
         except OSError as problem:
             raise from_os(problem, self.log) from None
 
@@ -160,7 +159,7 @@ class Partial:
             os.fsync(self._file)
             self.part.replace(self.target)
             self.log.replace(self.chunks)
-            _sync_folder(self.target.parent)
+            sync_folder(self.target.parent)
         except OSError as problem:
             raise from_os(problem, self.target) from None
         self.close()
@@ -242,12 +241,3 @@ def _lock(descriptor: int, path: Path) -> None:
         pass
     os.close(descriptor)
     raise FetchBusy(f"Another process fetches {path.name.removesuffix('.part')}.")
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened for fsync there
-        return
-    with contextlib.ExitStack() as stack:
-        descriptor = os.open(folder, os.O_RDONLY)
-        stack.callback(os.close, descriptor)
-        os.fsync(descriptor)

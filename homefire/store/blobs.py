@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from homefire.errors import DiskFull, InvalidRequest
-from homefire.paths import Digest, Paths, from_os, make_private_folder
+from homefire.paths import Digest, Paths, from_os, make_private_folder, sync_folder
 
 CHUNK = 4 * 1024 * 1024
 # Room that must be left on the disk after a copy, so that the database can still write.
@@ -50,8 +50,8 @@ class Blobs:
                 final = self._paths.blob(digest)
                 make_private_folder(final.parent)
                 part.replace(final)
-                _sync_folder(final.parent)
-                _sync_folder(final.parent.parent)  # the folder itself may be new
+                sync_folder(final.parent)
+                sync_folder(final.parent.parent)  # the folder itself may be new
             except OSError as problem:
                 raise from_os(problem, self._paths.blobs) from None
             finally:
@@ -94,13 +94,3 @@ class Blobs:
             writing.flush()
             os.fsync(writing.fileno())
         return Digest(hasher.hexdigest()), size
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened for fsync there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ Does not cover the copying stage at the start of training (`pilot/documents.py`)
 """
 
 import random
-from typing import Any
 
 from pilot.corpus import (
     arithmetic,
@@ -28,9 +27,10 @@ from pilot.corpus import (
     turns,
 )
 from pilot.corpus.exchanges import exchange
+from pilot.corpus.skill import Skill
 from pilot.dialogue import Dialogue, Turn
 
-SKILLS: dict[str, Any] = {
+SKILLS: dict[str, Skill] = {
     "intents": intents,
     "choice": choice,
     "chains": chains,
