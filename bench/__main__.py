@@ -6,10 +6,17 @@ import argparse
 import asyncio
 import sys
 
-from bench import fit, quantize, router, start
+from bench import fetch, fit, quantize, router, start, verify
 from bench.report import Report
 
-BENCHES = {"start": start.measure, "router": router.measure, "fit": fit.measure, "quantize": quantize.measure}
+BENCHES = {
+    "start": start.measure,
+    "router": router.measure,
+    "fetch": fetch.measure,
+    "verify": verify.measure,
+    "fit": fit.measure,
+    "quantize": quantize.measure,
+}
 
 
 def main() -> int:

@@ -84,9 +84,13 @@ class Homefire:
         """GET, as JSON."""
         return self._json("GET", path, params=query)
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """POST, as JSON; an empty answer gives an empty object."""
-        return self._json("POST", path, json=body or {})
+    def post(self, path: str, body: dict[str, Any] | None = None, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
+        """POST, as JSON; an empty answer gives an empty object. `seconds`: how long to wait for the answer."""
+        return self._json("POST", path, json=body or {}, timeout=seconds)
+
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """PUT, as JSON."""
+        return self._json("PUT", path, json=body)
 
     def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """PATCH, as JSON."""
@@ -117,6 +121,10 @@ class Homefire:
     def models(self) -> dict[str, Any]:
         """The installed models."""
         return self.get("/homefire/v1/models")
+
+    def pull(self, source: str, **fields: Any) -> Iterator[ServerEvent]:
+        """Fetches a model (a name of the catalogue or a source); yields its progress. Leaving does not stop the download."""
+        return self.stream("/homefire/v1/models/pull", {"source": source, **fields})
 
     def ask(self, conversation_id: str, content: str, **fields: Any) -> Iterator[ServerEvent]:
         """Says something in a conversation; yields the answer's events."""

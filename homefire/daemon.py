@@ -21,7 +21,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,13 +29,25 @@ from typing import Any
 from homefire import settings as settings_module
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BindRefused, HomefireError, HomeInUse, MachineError, PortInUse
-from homefire.hardware import compute_threads
-from homefire.models import Library
+from homefire.errors import BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
+from homefire.hardware import Machine, compute_threads, detect, process_memory
+from homefire.messages import Usage
+from homefire.models import catalogue
+from homefire.models.advice import Advice, KeptInStore
+from homefire.models.fetch_plan import Rules
+from homefire.models.library import Library, Roles
+from homefire.models.origin import Credential, Page, Stream, Web
+from homefire.models.pulls import Limits, Pulls
+from homefire.models.sources import Places
+from homefire.models.wheels import Indexes
+from homefire.models.workshop import Workshop
 from homefire.paths import Paths, default_home, from_os
 from homefire.residency import Keeper
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.holds import Holds
+from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import TimedProtocol
+from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Keys, Store
@@ -45,6 +57,10 @@ log = logging.getLogger("homefire.daemon")
 HOUSEKEEPING_SECONDS = 60.0
 GRACE_SECONDS = 2
 LARGEST_DEFAULT_CONTEXT = 8192
+# Of a smaller load the child's own tens of megabytes would be the larger part of what is measured.
+SMALLEST_MEASURED = 256 * 2**20
+# Tokens of an answer: fewer say little about the speed.
+FEWEST_TIMED = 64
 
 
 def main() -> int:
@@ -83,10 +99,22 @@ class Daemon:
         self.url = f"http://{'[::1]' if settings.host == '::1' else '127.0.0.1'}:{port}"
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
-        self.library = Library(self.store, paths, self.blobs)
+        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
+        self.roles = Roles(self.store, self.library)
+        self.holds = Holds()
         self.conversations = Conversations(self.store)
         self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
-        self.keeper = Keeper(self._make_engine, settings.wait_seconds, settings.queue)
+        self.keeper = Keeper(self._make_engine, settings.wait_seconds, settings.queue, self._loaded)
+        user = _user_folder(paths)
+        self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
+        self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
+        limits = Limits(
+            settings.downloads_at_once, settings.download_rate * 2**20, Rules(parallel=settings.download_connections)
+        )
+        self.catalogue = catalogue.load()
+        self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
+        self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
+        self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
     async def open(self) -> Any:
@@ -94,21 +122,28 @@ class Daemon:
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
+        await self.roles.open()
+        await self.advice.open()
+        await self.pulls.open()
         await self.authority.open()
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
         port = self.listening.getsockname()[1]
-        identity = Identity(self.url, self.paths.home, self.settings.model, self.started, self._unready)
+        identity = Identity(self.url, self.paths.home, self._default_model, self.started, self._unready)
+        workshop = Workshop(self.library, self.paths, self.blobs)
         return build_app(
             Rooms(
                 identity=identity,
                 authority=self.authority,
                 keeper=self.keeper,
-                library=self.library,
+                models=ModelRooms(
+                    self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
+                ),
                 conversations=self.conversations,
                 hosts=tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")),
                 body_limit=self.settings.body_mib * 2**20,
+                written=self._written,
             )
         )
 
@@ -133,29 +168,85 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.pulls.close()
         await self.keeper.close()
+        for task in self._measuring:
+            task.cancel()
+        await self.web.close()
         with contextlib.suppress(HomefireError):
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
         log.info("ended")
 
+    def _default_model(self) -> str:
+        return self.settings.model or self.roles.roles()["main"]
+
+    async def _reach(self) -> Reach:
+        return await try_reach(self.web, self.catalogue, self.places, self.indexes)
+
     def _make_engine(self, name: str) -> Engine:
+        self.holds.check(name)
+        model = self.library.get(name)
+        if model.facts.kind == "speech":
+            raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
+        return LlamaCpp(self._spec(name))
+
+    def _spec(self, name: str) -> EngineSpec:
         model = self.library.get(name)
         small = model.size_bytes < SMALL_BYTES
-        trained = model.facts.context_length or LARGEST_DEFAULT_CONTEXT
-        return LlamaCpp(
-            EngineSpec(
-                name=model.name,
-                path=model.path,
-                context=self.settings.context or min(trained, LARGEST_DEFAULT_CONTEXT),
-                slots=self.settings.slots or (8 if small else 4),
-                threads=compute_threads(self.settings.threads),
-                gpu_layers=self.settings.gpu_layers,
-                load_seconds=self.settings.load_seconds,
-                log=self.paths.engine_log(model.name),
-                socket=self.paths.engine_socket(model.name),
-            )
+        whole = min(model.facts.context_length or LARGEST_DEFAULT_CONTEXT, LARGEST_DEFAULT_CONTEXT)
+        chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
+        return EngineSpec(
+            name=model.name,
+            path=model.path,
+            context=(self.settings.context if chats else 0) or whole,
+            slots=self.settings.slots or (8 if small else 4),
+            threads=compute_threads(self.settings.threads),
+            gpu_layers=self.settings.gpu_layers,
+            load_seconds=self.settings.load_seconds,
+            log=self.paths.engine_log(model.name),
+            socket=self.paths.engine_socket(model.name),
+            kind=model.facts.kind,
         )
+
+    def _loaded(self, name: str, engine: Engine) -> None:
+        """What the child really took goes into the next estimate."""
+        if engine.pid is not None and self._serving:
+            self._beside(self._measure(name, process_memory(engine.pid)))
+
+    def _written(self, name: str, usage: Usage, rate: float) -> None:
+        """How fast an answer was written goes into the next estimate of the speed."""
+        if usage.completion_tokens >= FEWEST_TIMED:
+            self._beside(self._time(name, usage.prompt_tokens + usage.completion_tokens // 2, rate))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+
+    async def _time(self, name: str, filled: int, rate: float) -> None:
+        try:
+            if self.library.get(name).size_bytes < SMALL_BYTES:  # bound by its overhead, not by the memory
+                return
+            if (
+                self.settings.gpu_layers == 0 or not (await asyncio.to_thread(_machine)).gpus
+            ):  # else which layers lie where?
+                await self.advice.measured_speed(name, rate, filled)
+        except HomefireError as problem:
+            log.info("the speed of '%s' was not noted: %s", name, problem.message)
+
+    async def _measure(self, name: str, taken: int) -> None:
+        try:
+            spec = self._spec(name)
+            shared = self.library.get(name).size_bytes >= SMALL_BYTES  # then all slots share one context
+            context = spec.context if shared else spec.context * spec.slots
+            found = await asyncio.to_thread(self.advice.fit, name, context, spec.slots)
+            # What lies on a GPU does not show in the process's memory.
+            if found.gpu_bytes or found.total_bytes < SMALLEST_MEASURED:
+                return
+            await self.advice.measured_load(name, found.context, found.slots, found.total_bytes, taken)
+        except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
+            log.info("the load of '%s' was not measured: %s", name, problem.message)
 
     def _unready(self) -> list[str]:
         return [] if self._serving else ["starting or stopping"]
@@ -178,6 +269,42 @@ class Daemon:
         except OSError as problem:
             raise from_os(problem, part) from None
         _first_line({"ready": facts})
+
+
+class _LateWeb:
+    """The network for `models/`, made at its first use: most daemons start without needing one."""
+
+    def __init__(self, stall_seconds: float, certificates: str) -> None:
+        self._given = stall_seconds, certificates
+        self._made: Web | None = None
+
+    def open(
+        self, url: str, headers: Mapping[str, str], credential: Credential | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Stream]:
+        return self._web().open(url, headers, credential)
+
+    async def get(self, url: str, accept: str, credential: Credential | None = None) -> Page:
+        return await self._web().get(url, accept, credential)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await self._made.close()
+
+    def _web(self) -> Web:
+        self._made = self._made or Web(*self._given)
+        return self._made
+
+
+def _user_folder(paths: Paths) -> Path:
+    """Where other programs of this user keep what is theirs."""
+    try:
+        return Path.home()
+    except RuntimeError:  # a system's account without one
+        return paths.home
+
+
+def _machine() -> Machine:
+    return detect(with_gpus=True)
 
 
 def _run(daemon: Daemon) -> None:

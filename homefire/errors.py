@@ -163,7 +163,14 @@ class NoEmbeddingModel(ClientError):
 
     code = "no_embedding_model"
     status = 404
-    default_step = "Embedding models cannot be installed in this version."
+    default_step = "Get a small one with: homefire models pull all-minilm-l6-v2"
+
+
+class WrongModelKind(ClientError):
+    """The model is of another kind than the request needs: embeddings of a chat model, or a chat with an embedding model."""
+
+    code = "wrong_model_kind"
+    default_step = "Name another model; see the kinds with: homefire models list"
 
 
 class UnknownConversation(ClientError):
@@ -210,6 +217,22 @@ class BuiltInModel(ClientError):
 
     code = "built_in_model"
     status = 409
+
+
+class ModelBusy(ClientError):
+    """The model is being pulled, verified, exported or quantized, and must stay until that has ended."""
+
+    code = "model_busy"
+    status = 409
+    default_step = "Wait until that has ended, or stop it; see downloads with: homefire models downloads"
+
+
+class ModelPinned(ClientError):
+    """The model is pinned, so that nobody removes it by mistake."""
+
+    code = "model_pinned"
+    status = 409
+    default_step = "Unpin it first: homefire models unpin NAME"
 
 
 class BadModelFile(ClientError):

@@ -100,6 +100,28 @@ class CompletionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts, or the token ids of texts, of which an embedding model makes one vector each. `dimensions` keeps so many first
+    values of each vector; `truncate` cuts what is longer than the model reads, which is an error otherwise; `packed`: the caller
+    reads base64 of 32-bit floats, not numbers."""
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+    truncate: bool = False
+    packed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector of length one for each input, in their order, as 32-bit floats with the least significant byte first; `tokens` is
+    how many were read for all of them."""
+
+    vectors: tuple[bytes, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens counted by the engine; `cached_tokens` of the prompt were still in the KV cache."""
 

@@ -91,6 +91,18 @@ class Paths:
         """Where the blob of this digest lies, whether or not it is there."""
         return self.blobs / "sha256" / digest[:2] / digest
 
+    def incoming(self, key: Digest) -> Path:
+        """Where the files of an unfinished download come together; `key` is the sha256 of what it becomes. On the blobs' disk."""
+        return self.blobs / "incoming" / key
+
+    def all_incoming(self) -> list[Path]:
+        """The folders of all unfinished downloads."""
+        return list((self.blobs / "incoming").glob("*"))
+
+    def split(self, key: Digest) -> Path:
+        """Where the parts of a split model lie beside each other, as links; `key` is the sha256 of their digests."""
+        return self.home / "cache" / "splits" / key
+
     def engine_log(self, model: ModelName) -> Path:
         """Where a model's child writes what it says."""
         return self.logs / f"engine-{_file_name(model)}.log"

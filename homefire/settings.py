@@ -43,7 +43,9 @@ class Settings:
 
     host: str = _row("127.0.0.1", "Address to listen on: only this machine's own (127.0.0.1, ::1, localhost) for now.")
     port: int = _row(7373, "Port of the web page and of every API; 0 takes any free one.", 0, 65535)
-    model: str = _row("pilot", "Model that answers when a request names none.")
+    model: str = _row(
+        "", "Model that answers when a request names none; empty: the one of the role main, else the pilot."
+    )
     threads: int = _row(0, "Threads a model computes with; 0: physical cores less one, at least one.", 0, 1024)
     context: int = _row(0, "Context window in tokens; 0: the model's own, at most 8192.", 0, 10_000_000)
     slots: int = _row(0, "Answers a model works on at once; 0: 8 for files under 100 MB, 4 for others.", 0, 256)
@@ -52,6 +54,15 @@ class Settings:
     wait_seconds: int = _row(300, "How long a request waits for its model before it is refused.", 1, 86_400)
     queue: int = _row(512, "Requests that may wait for a model; one more is refused.", 1, 100_000)
     body_mib: int = _row(32, "Largest request body in MiB.", 1, 4096)
+    models_quota_gib: int = _row(
+        0, "Room that models may take on the disk, in GiB; 0: as much as there is.", 0, 1_000_000
+    )
+    download_rate: int = _row(
+        0, "Most that all downloads together may take of the network, in MiB/s; 0: no cap.", 0, 100_000
+    )
+    downloads_at_once: int = _row(1, "Models that are fetched at once; the others wait their turn.", 1, 16)
+    download_connections: int = _row(4, "Connections that one file is fetched over.", 1, 32)
+    stall_seconds: int = _row(30, "How long a download waits for its next byte before it connects anew.", 1, 3600)
 
 
 SETTINGS: tuple[Setting, ...] = tuple(

@@ -54,6 +54,16 @@ def _up(argv: list[str]) -> int:
         return process.wait()
 
 
+def ensure_running() -> bool:
+    """Starts a daemon that stays, unless one runs; True if it was started. Returns when it is ready. Raises what keeps it."""
+    running = _running()
+    if running is not None:
+        running.close()
+        return False
+    _start(detach=True)
+    return True
+
+
 def _start(detach: bool) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """Starts the daemon and waits for its first line."""
     options: dict[str, Any] = {}

@@ -17,12 +17,13 @@ from homefire.errors import HomefireError
 
 # verb -> (module of cli/, one line of help)
 VERBS: dict[str, tuple[str, str]] = {
+    "setup": ("setup", "look at this machine, choose and fetch models for it, and say hello"),
     "up": ("lifecycle", "start the daemon and print a one-time link to the page"),
     "down": ("lifecycle", "stop the daemon"),
     "status": ("lifecycle", "what runs, where, and what is in memory"),
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
-    "models": ("models", "list the installed models; import or remove one"),
+    "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "key": ("keys", "show the names of keys, add one, revoke one"),
     "doctor": ("doctor", "what is wrong here and what to do"),
     "bench": ("checkout", "measure (in a checkout)"),

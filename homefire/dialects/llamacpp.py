@@ -4,12 +4,12 @@ Its chat and completion routes take and give OpenAI's form with additions (`timi
 own), so its answers can pass to an OpenAI client byte by byte; this module reads them where somebody wants events instead.
 Source: tools/server/README.md of llama.cpp, and the answers of the build that xllamacpp 2026.10 carries.
 Promises: `read_event` accepts every chunk this build sends; an error body becomes a leaf of the error tree.
-Does not cover: the slots, metrics and adapter routes.
+Does not cover: the slots, metrics, rerank and adapter routes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from homefire.errors import ContextOverflow, EngineFailed, HomefireError, Invali
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
+    Embeddings,
     Event,
     Finish,
     Message,
@@ -32,6 +33,9 @@ from homefire.messages import (
 
 CHAT_PATH = "/v1/chat/completions"
 COMPLETION_PATH = "/v1/completions"
+EMBEDDING_PATH = "/v1/embeddings"
+TOKENIZE_PATH = "/tokenize"
+PROPERTIES_PATH = "/props"
 # The value that means "draw a seed"; a person's seed must not hit it by chance.
 RANDOM_SEED = 0xFFFFFFFF
 
@@ -113,6 +117,54 @@ def _message(message: Message) -> dict[str, Any]:
     if message.name is not None:
         found["name"] = message.name
     return found
+
+
+class _Vector(msgspec.Struct):
+    index: int
+    embedding: bytes  # base64 in the JSON
+
+
+class _EmbeddingUsage(msgspec.Struct):
+    prompt_tokens: int
+
+
+class _Vectors(msgspec.Struct):
+    data: list[_Vector]
+    usage: _EmbeddingUsage
+
+
+_vectors = msgspec.json.Decoder(_Vectors)
+
+
+def render_embedding(inputs: Sequence[str | Sequence[int]]) -> bytes:
+    """The body for `EMBEDDING_PATH`."""
+    return _encode({"input": list(inputs), "encoding_format": "base64"})
+
+
+def read_embeddings(body: bytes) -> Embeddings:
+    """The vectors in the order of the inputs. Raises EngineFailed if they are not what was asked for."""
+    try:
+        found = _vectors.decode(body)
+    except msgspec.DecodeError as problem:
+        raise EngineFailed(f"The engine gave no vectors: {problem}.") from None
+    rows = sorted(found.data, key=lambda row: row.index)
+    return Embeddings(tuple(row.embedding for row in rows), found.usage.prompt_tokens)
+
+
+def render_tokenize(text: str) -> bytes:
+    """The body for `TOKENIZE_PATH`: the text as the embedding route would read it, with the special tokens around it."""
+    return _encode({"content": text, "add_special": True, "parse_special": True})
+
+
+def read_tokens(body: bytes) -> list[int]:
+    """The token ids of a text."""
+    found: list[int] = _decode(body)["tokens"]
+    return found
+
+
+def read_context(body: bytes) -> int:
+    """How many tokens one answer, or one text to embed, may have, by what `PROPERTIES_PATH` says."""
+    return int(_decode(body)["default_generation_settings"]["n_ctx"])
 
 
 class ChunkReader:

@@ -3,15 +3,16 @@
 Source: OpenAI API reference, November 2026. Fields of that API fall into three kinds: honoured; accepted without effect
 (`WITHOUT_EFFECT`: they tell OpenAI's own service something); and refused with `unsupported_parameter` when they are set, because
 ignoring them would change what the caller gets. Every other field is refused with `invalid_request`. Four fields of local
-engines are added: `top_k`, `min_p`, `repeat_penalty`, `ignore_eos`.
+engines are added: `top_k`, `min_p`, `repeat_penalty`, `ignore_eos`; to embeddings `truncate`.
 Promises: `read_*` gives a value or raises InvalidJson, InvalidRequest or UnsupportedParameter that names the field.
 Does not cover: whether the model exists, and images or audio in messages.
 """
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,6 +23,8 @@ from homefire.errors import HomefireError, InvalidRequest, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
     Event,
     Finish,
     Form,
@@ -41,6 +44,11 @@ Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Tokens = Annotated[int, Meta(ge=1, le=10_000_000)]
+TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
+# As many as OpenAI's own service takes.
+MAX_INPUTS = 2048
+# Vectors that are rendered in one go.
+ROWS = 64
 
 
 class FunctionCall(Closed):
@@ -173,9 +181,10 @@ class CompletionBody(_Common, kw_only=True):
 
 class EmbeddingBody(Closed, kw_only=True):
     model: Name | None = None
-    input: Text | list[Text | int | list[int]]
+    input: Text | list[Text | TokenId | list[TokenId]]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    truncate: bool | None = None
     user: Text | None = None
 
 
@@ -241,9 +250,48 @@ def read_completion(body: bytes, default_model: str) -> CompletionRequest:
     )
 
 
-def read_embedding(body: bytes) -> EmbeddingBody:
-    """An embedding request, checked."""
-    return decode(_embedding, body)
+def read_embedding(body: bytes) -> EmbeddingRequest:
+    """An embedding request; its `model` is "" if it names none."""
+    found = decode(_embedding, body)
+    packed = found.encoding_format == "base64"
+    return EmbeddingRequest(found.model or "", _inputs(found.input), found.dimensions, bool(found.truncate), packed)
+
+
+def _inputs(given: str | list[Any]) -> tuple[str | tuple[int, ...], ...]:
+    """One text, one text as token ids, or a list of either."""
+    alone = isinstance(given, str) or (bool(given) and isinstance(given[0], int))
+    listed: list[Any] = [given] if alone else list(given)
+    if not listed:
+        raise InvalidRequest("'input' is an empty list.", param="input")
+    if len(listed) > MAX_INPUTS:
+        raise InvalidRequest(
+            f"'input' holds {len(listed):,} texts; one request takes {MAX_INPUTS:,}.",
+            "Send several requests.",
+            param="input",
+        )
+    found: list[str | tuple[int, ...]] = []
+    for at, each in enumerate(listed):
+        where = "input" if alone else f"input[{at}]"
+        if isinstance(each, int) or (isinstance(each, list) and not all(isinstance(token, int) for token in each)):
+            raise InvalidRequest("'input' holds texts and token numbers side by side.", param=where)
+        if not each:
+            raise InvalidRequest(f"'{where}' is empty: an empty text has no meaning to embed.", param=where)
+        found.append(each if isinstance(each, str) else tuple(each))
+    return tuple(found)
+
+
+def render_embeddings(request: EmbeddingRequest, found: Embeddings) -> Iterator[bytes]:
+    """The answer in pieces, so that whoever joins them can let others run between them."""
+    yield b'{"object":"list","data":['
+    for start in range(0, len(found.vectors), ROWS):
+        rows = []
+        for at, vector in enumerate(found.vectors[start : start + ROWS], start):
+            # msgspec writes bytes as base64.
+            values: Any = vector if request.packed else struct.unpack(f"<{len(vector) // 4}f", vector)
+            rows.append(_encode({"object": "embedding", "index": at, "embedding": values}))
+        yield (b"," if start else b"") + b",".join(rows)
+    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
+    yield b'],"model":' + _encode(str(request.model)) + b',"usage":' + _encode(usage) + b"}"
 
 
 def _include_usage(found: _Common) -> bool:

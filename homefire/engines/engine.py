@@ -7,9 +7,12 @@
 | start()    | loads  | error                                   | error       |
 | chat()     | error  | gives an Answer once the engine accepted| EngineDied  |
 | complete() | error  | likewise                                | EngineDied  |
+| embed()    | error  | gives the vectors when all are there    | EngineDied  |
 | stop()     | nothing| ends it; answers under way break        | nothing     |
 | wait()     | error  | waits for the end, says how it came     | at once     |
 
+An engine serves one kind of model: of kind "chat" it answers chat() and complete(), of kind "embedding" embed(); the others
+raise WrongModelKind.
 Promises: an engine takes any number of requests at once and makes them wait in order of arrival; closing an Answer (or
 cancelling who waits for it) frees its slot within a second.
 Does not cover: starting again after a crash. An engine object lives once; `residency/` makes a new one.
@@ -22,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from homefire.messages import ChatRequest, CompletionRequest, Event
+from homefire.errors import WrongModelKind
+from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, Embeddings, Event
 
 # Smaller files answer many at once for little memory: more slots, and a window of its own for each; larger ones share one.
 SMALL_BYTES = 100_000_000
@@ -31,7 +35,8 @@ SMALL_BYTES = 100_000_000
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
     """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
-    path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port."""
+    path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port; `kind` is "chat",
+    "embedding" or "rerank" (which can be loaded and serves nothing yet)."""
 
     name: str
     path: Path
@@ -42,6 +47,18 @@ class EngineSpec:
     load_seconds: float
     log: Path
     socket: Path | None
+    kind: str = "chat"
+
+
+def require_kind(name: str, kind: str, wanted: str) -> None:
+    """Raises WrongModelKind unless the model `name` is of the kind that the request needs."""
+    if kind == wanted:
+        return
+    if wanted == "embedding":
+        step = "Name an embedding model, or get one with: homefire models pull all-minilm-l6-v2"
+        raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and makes no embeddings.", step, param="model")
+    step = "Use it at /v1/embeddings, or name another model." if kind == "embedding" else ""
+    raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and cannot chat.", step, param="model")
 
 
 class Answer(Protocol):
@@ -83,9 +100,17 @@ class Engine(Protocol):
         ...
 
     async def chat(self, request: ChatRequest) -> Answer:
-        """Continues a chat. Raises InvalidRequest, ContextOverflow, EngineDied, EngineFailed."""
+        """Continues a chat. Raises InvalidRequest, ContextOverflow, WrongModelKind, EngineDied, EngineFailed."""
         ...
 
     async def complete(self, request: CompletionRequest) -> Answer:
         """Continues a text. Raises as `chat`."""
+        ...
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """One vector of length one for each input, in their order.
+
+        Raises ContextOverflow, which names the first input that is too long and the limit in tokens (unless `truncate`),
+        InvalidRequest for an unknown token or more `dimensions` than the model has, EngineDied, EngineFailed.
+        """
         ...

@@ -3,7 +3,7 @@ systems without them).
 
 Promises: the daemon loads no native model code; requests beyond the child's slots wait here, in order; an answer that is
 closed frees its slot, because its connection is closed and the server then cancels the task.
-Does not cover: LoRA, images, embeddings, saved slots (not in this version).
+Does not cover: LoRA, images, saved slots (not in this version); what embeddings need beyond asking (`embedding.py`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from collections.abc import AsyncIterator
 
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
-from homefire.engines.engine import Answer, EngineSpec
+from homefire.engines.embedding import Embedder
+from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.rendered import render_pieces
 from homefire.engines.wire import ConnectionLost, Response, Wire
 from homefire.errors import EngineDied, EngineError, EngineFailed
-from homefire.messages import ChatRequest, CompletionRequest, Event
+from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, Embeddings, Event
 from homefire.supervision.child import Child, ChildSpec, Exit
 
 # Beyond the slots, so that the next request's prompt is already there when a slot becomes free.
@@ -47,6 +48,7 @@ class LlamaCpp:
         self._wire: Wire | None = None
         self._room = asyncio.Semaphore(spec.slots + AHEAD)
         self._shows_tools: bool | None = None
+        self._embedder = Embedder(spec.name, self._whole)
 
     @property
     def pid(self) -> int | None:
@@ -56,6 +58,12 @@ class LlamaCpp:
         facts = await self._child.start()
         address = facts["address"]
         self._wire = Wire(address if isinstance(address, str) else (address[0], address[1]), self._key)
+        if self.spec.kind == "embedding":
+            try:
+                await self._embedder.learn()
+            except BaseException:
+                await self.stop()
+                raise
 
     async def stop(self) -> None:
         await self._child.stop()
@@ -69,16 +77,22 @@ class LlamaCpp:
         return "" if ended.expected else ended.describe()
 
     async def chat(self, request: ChatRequest) -> Answer:
+        require_kind(self.name, self.spec.kind, "chat")
         if forced_call.is_forced(request):
             body = forced_call.render(request, await self._template_shows_tools())
             return ForcedCallAnswer(await self._ask(llamacpp.CHAT_PATH, body, False), request)
         return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream)
 
     async def complete(self, request: CompletionRequest) -> Answer:
+        require_kind(self.name, self.spec.kind, "chat")
         answer = await self._ask(llamacpp.COMPLETION_PATH, llamacpp.render_completion(request), request.stream)
         if request.logprobs is not None or request.include_usage:
             answer.rewrite = OldCompletion(request.stream)
         return answer
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        require_kind(self.name, self.spec.kind, "embedding")
+        return await self._embedder.embed(request)
 
     async def _template_shows_tools(self) -> bool:
         if self._shows_tools is None and self._wire is not None:
@@ -89,12 +103,20 @@ class LlamaCpp:
                 raise await self.explain("ended before it answered") from None
         return bool(self._shows_tools)
 
-    async def _ask(self, path: str, body: bytes, stream: bool) -> LlamaCppAnswer:
+    async def _whole(self, path: str, body: bytes | None) -> bytes:
+        """A whole answer, not in OpenAI's form."""
+        answer = await self._ask(path, body, False)
+        try:
+            return b"".join([piece async for piece in answer.pieces()])
+        finally:
+            await answer.close()
+
+    async def _ask(self, path: str, body: bytes | None, stream: bool) -> LlamaCppAnswer:
         if self._wire is None or self._child.state != "ready":
             raise await self.explain("is not running")
         await self._room.acquire()
         try:
-            response = await self._wire.post(path, body)
+            response = await (self._wire.get(path) if body is None else self._wire.post(path, body))
             if response.status != 200:
                 raise llamacpp.read_error(response.status, await response.read())
         except ConnectionLost:
@@ -191,4 +213,5 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "slots": spec.slots,
         "threads": spec.threads,
         "gpu_layers": spec.gpu_layers,
+        "kind": spec.kind,
     }

@@ -17,6 +17,10 @@ from typing import Any
 from homefire.engines.engine import SMALL_BYTES
 from homefire.supervision import lifeline
 
+# What all texts under way may take together while embedding; one text may always be as long as the context window.
+EMBEDDING_TOKENS = 8192
+# llama.cpp rounds context windows up to this.
+STEP = 256
 # What llama.cpp may keep of finished conversations in main memory, in MiB (its default is 8 GiB, too much for a laptop).
 PROMPT_CACHE_MIB = 256
 WARNINGS = 2
@@ -61,6 +65,8 @@ def _parameters(arguments: dict[str, Any]) -> Any:
     found.endpoint_slots = False
     found.ui = False
     found.verbosity = WARNINGS
+    if arguments["kind"] != "chat":
+        _embed(found, arguments["context"], slots)
     if arguments["socket"] is not None:
         Path(arguments["socket"]).unlink(missing_ok=True)
         found.hostnames = [arguments["socket"]]
@@ -69,6 +75,16 @@ def _parameters(arguments: dict[str, Any]) -> Any:
         found.port = 0
         found.api_keys = [os.environ.pop("HOMEFIRE_ENGINE_KEY")]
     return found
+
+
+def _embed(found: Any, context: int, slots: int) -> None:
+    """A text is read in one go, so a batch must hold the longest; the pooling is the one that the file's header names."""
+    found.embedding = True
+    found.n_parallel = max(1, min(slots, EMBEDDING_TOKENS // context))
+    # A window for each slot, not one that all share: a slot's texts are then never longer than a batch.
+    found.kv_unified = False
+    found.n_ctx = context * found.n_parallel
+    found.n_batch = found.n_ubatch = max(512, -(-context // STEP) * STEP)
 
 
 def _address(listening: str) -> str | tuple[str, int]:

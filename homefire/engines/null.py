@@ -1,6 +1,7 @@
 """The null engine: answers by rule, at once, without a model. For tests of everything that is not a model.
 
-It repeats the last message of the user word by word; a tool that is required gets called with empty arguments.
+It repeats the last message of the user word by word; a tool that is required gets called with empty arguments. Of kind
+"embedding" it makes vectors out of the words of a text, each word counted as a token, whatever their order.
 Promises: the same request always gives the same answer; it passes the Engine contract.
 Does not cover: sampling, log probabilities and JSON forms: it ignores them.
 """
@@ -8,15 +9,21 @@ Does not cover: sampling, log probabilities and JSON forms: it ignores them.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import secrets
+import struct
 from collections.abc import AsyncIterator
 
+from homefire.engines.embedding import check_dimensions, shortened, too_long
+from homefire.engines.engine import require_kind
 from homefire.engines.rendered import render_pieces
 from homefire.errors import EngineDied
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
     Event,
     Finish,
     FinishReason,
@@ -26,12 +33,16 @@ from homefire.messages import (
     UsageReport,
 )
 
+# Words that it reads of one text, and values of a vector: one for each byte of a digest.
+CONTEXT, WIDTH = 64, 32
+
 
 class Null:
     """An Engine. `delay` is the seconds between two words, `fail_after` kills it after that many words of one answer."""
 
-    def __init__(self, name: str, delay: float = 0.0, fail_after: int | None = None) -> None:
+    def __init__(self, name: str, delay: float = 0.0, fail_after: int | None = None, kind: str = "chat") -> None:
         self.name = name
+        self.kind = kind
         self.delay = delay
         self.fail_after = fail_after
         self.running = 0
@@ -64,14 +75,29 @@ class Null:
         self._ended.set()
 
     async def chat(self, request: ChatRequest) -> NullAnswer:
-        self._require()
+        self._require("chat")
         return NullAnswer(self, request, _events(request))
 
     async def complete(self, request: CompletionRequest) -> NullAnswer:
-        self._require()
+        self._require("chat")
         return NullAnswer(self, request, _said(request.prompt, request.prompt, request.sampling.max_tokens))
 
-    def _require(self) -> None:
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        self._require("embedding")
+        wanted = request.dimensions or WIDTH
+        check_dimensions(self.name, WIDTH, wanted)
+        texts = [text.split() if isinstance(text, str) else [str(token) for token in text] for text in request.inputs]
+        for at, words in enumerate(texts):
+            if len(words) > CONTEXT and not request.truncate:
+                raise too_long(self.name, at, len(words), CONTEXT)
+        vectors = tuple(shortened(_vector(words[:CONTEXT]), wanted) for words in texts)
+        for _ in texts:
+            await asyncio.sleep(self.delay)
+            self._require("embedding")
+        return Embeddings(vectors, sum(len(words[:CONTEXT]) for words in texts))
+
+    def _require(self, kind: str) -> None:
+        require_kind(self.name, self.kind, kind)
         if self._ended.is_set() or not self._started:
             raise EngineDied(f"The engine of '{self.name}' is not running.")
 
@@ -118,6 +144,13 @@ def _events(request: ChatRequest) -> list[Event]:
         call = ToolCallDelta(0, "{}", "call_" + secrets.token_hex(8), name)
         return [call, Finish("tool_calls"), UsageReport(Usage(len(prompt.split()), 1))]
     return _said(last, prompt, request.sampling.max_tokens)
+
+
+def _vector(words: list[str]) -> bytes:
+    """The mean of the digests of the words, one byte a value, with length one."""
+    digests = [hashlib.sha256(word.encode()).digest() for word in words] or [bytes(range(WIDTH))]
+    sums = [float(sum(column)) - 127.5 * len(digests) for column in zip(*digests, strict=True)]
+    return shortened(struct.pack(f"<{WIDTH + 1}f", *sums, 0.0), WIDTH)
 
 
 def _said(text: str, prompt: str, limit: int | None) -> list[Event]:

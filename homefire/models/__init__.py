@@ -1,7 +1,7 @@
 """Models: which ones are on disk, what their headers say, how a file comes in and goes.
 
 Promises: no native parser ever sees a file whose header this room has not checked; a user's file is copied, never rewritten.
-Does not cover: fetching, fitting, converting and quantizing (not in this version), and running a model (`engines/`).
+Does not cover: which models are in memory (`residency/`), and running one (`engines/`).
 """
 
 from homefire.models.gguf import Header, read_header

@@ -25,13 +25,15 @@ from homefire.errors import DownloadCancelled, HomefireError, InternalError, Unk
 from homefire.models.fetch_plan import Progress
 
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+Phase = Literal["resolving", "fetching", "checking", "converting", "quantizing", "done"]
 ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
     """One download as it is now. `source` is what was asked for, `target` what it becomes (the key by which two requests are
-    one), `priority` higher first, `asked_at` in seconds since 1970, `done` and `total` in bytes, `rate` in bytes a second."""
+    one), `quantization` the one asked for, `priority` higher first, `asked_at` in seconds since 1970, `done` and `total` in bytes
+    of the present `phase`, `rate` in bytes a second, `eta` in seconds."""
 
     id: int
     source: str
@@ -46,6 +48,8 @@ class Download:
     code: str = ""
     message: str = ""
     next_step: str = ""
+    quantization: str = ""
+    phase: Phase = "resolving"
 
 
 class Keep(Protocol):
@@ -84,14 +88,21 @@ def next_to_start(downloads: Iterable[Download], limit: int) -> Download | None:
     return min(waiting, key=lambda d: (-d.priority, d.asked_at, d.id), default=None)
 
 
-Bring = Callable[[Download, Callable[[Progress], None]], Awaitable[None]]
+class Tell(Protocol):
+    """How a transfer says how far it is."""
+
+    def __call__(self, seen: Progress, phase: Phase = "fetching") -> None:
+        """Notes bytes of a phase."""
+
+
+Bring = Callable[[Download, Tell], Awaitable[None]]
 Discard = Callable[[Download], Awaitable[None]]
 
 
 class Downloads:
     """The queue. One event loop owns it.
 
-    `bring(download, progress)` does the work, may be cancelled at any time and called again; `discard(download)` removes what an
+    `bring(download, tell)` does the work, may be cancelled at any time and called again; `discard(download)` removes what an
     unfinished one left; `changed(download)` is told of every change, progress included. `limit`: transfers at once.
     """
 
@@ -140,7 +151,7 @@ class Downloads:
             raise UnknownDownload(f"There is no download {id}.")
         return self._all[id]
 
-    async def add(self, source: str, target: str, priority: int = 0) -> Download:
+    async def add(self, source: str, target: str, priority: int = 0, quantization: str = "") -> Download:
         """Asks for a download. One for the same target that has not ended is joined instead: it gets the higher priority, and
         goes on if it was paused."""
         same = next((d for d in self._all.values() if d.target == target and d.state not in ENDED), None)
@@ -150,7 +161,7 @@ class Downloads:
             self._start()
             return joined
         id = max(self._all, default=0) + 1
-        download = Download(id, source, target, priority, time.time())
+        download = Download(id, source, target, priority, time.time(), quantization=quantization)
         # Entered before it is saved: a second request meanwhile must find it.
         self._all[id] = download
         await self._set(id)
@@ -177,7 +188,7 @@ class Downloads:
     async def resume(self, id: int) -> Download:
         """Queues a paused or failed download again."""
         if self.get(id).state in ("paused", "failed"):
-            await self._set(id, state="queued", code="", message="", next_step="")
+            await self._set(id, state="queued", phase="resolving", code="", message="", next_step="")
             self._start()
         return self.get(id)
 
@@ -227,8 +238,8 @@ class Downloads:
             if before is not None:  # paused and resumed at once: the old transfer still lets go of its file
                 await _until_ended(before)
             await self._set(id)
-            await self._bring(self._all[id], lambda seen: self._progressed(id, seen))
-            fields = {"state": "done", "rate": 0.0, "eta": 0.0}
+            await self._bring(self._all[id], functools.partial(self._progressed, id))
+            fields = {"state": "done", "phase": "done", "rate": 0.0, "eta": 0.0}
         except HomefireError as problem:
             fields = _failed(problem)
         except OSError as problem:
@@ -244,11 +255,11 @@ class Downloads:
         if self._tasks.get(id) is task:
             del self._tasks[id]
 
-    def _progressed(self, id: int, seen: Progress) -> None:
+    def _progressed(self, id: int, seen: Progress, phase: Phase = "fetching") -> None:
         found = self._all.get(id)
         if found is not None and found.state == "running":
             # Not saved: the partial file's own journal says how far it is.
-            self._all[id] = replace(found, done=seen.done, total=seen.total, rate=seen.rate, eta=seen.eta)
+            self._all[id] = replace(found, phase=phase, done=seen.done, total=seen.total, rate=seen.rate, eta=seen.eta)
             self._changed(self._all[id])
 
     async def _halt(self, id: int, state: State) -> None:

@@ -300,49 +300,47 @@ class _Transfer:
             self._plan.given_back(ask)
 
     async def _receive(self, ask: Ask, stream: Stream) -> None:
-        """Cuts a body into chunks and stores each. One chunk is written while the next arrives."""
+        """Stores a body as it comes: piece by piece to its place, while it is still in the processor's cache."""
         last = len(self._plan.states) if ask.end is None else min(ask.last, len(self._plan.states))
-        index, fill = ask.first, 0
-        start, end = self._plan.span(index)
-        buffer = bytearray(end - start)
-        storing: asyncio.Task[None] | None = None
+        index, digest = ask.first, 0
+        at, end = self._plan.span(index)
         try:
             async for piece in stream.chunks():
                 self._received += len(piece)
                 rest = memoryview(piece)
                 while rest and index < last:
-                    taken = min(len(rest), end - start - fill)
-                    buffer[fill : fill + taken] = rest[:taken]
-                    fill, rest = fill + taken, rest[taken:]
-                    if fill < end - start:
-                        continue
-                    if storing is not None:
-                        await asyncio.shield(storing)
-                    storing = asyncio.create_task(self._store(index, start, buffer))
-                    index, fill = index + 1, 0
-                    if index < last:
-                        start, end = self._plan.span(index)
-                        buffer = bytearray(end - start)
+                    part, rest = rest[: end - at], rest[end - at :]
+                    digest = await self._store(index, at, part, digest)
+                    at += len(part)
+                    if at == end and index + 1 < last:
+                        at, end = self._plan.span(index + 1)
+                        index, digest = index + 1, 0
+                    elif at == end:
+                        index = last
                 if index >= last:
                     break
-                self._arriving[ask.first] = fill
+                self._arriving[ask.first] = at - self._plan.span(index)[0]
                 self._report()
                 if pause := self._fetcher.bucket.take(len(piece), time.monotonic()):
                     await asyncio.sleep(pause)
         finally:
             self._arriving.pop(ask.first, None)
-            # What has come counts, also when the connection broke behind it or the fetch is cancelled.
-            if storing is not None:
-                await asyncio.shield(storing)
         if index < last:
             raise SourceUnreachable("The server ended its answer early.")
 
-    async def _store(self, index: int, start: int, data: bytearray) -> None:
+    async def _store(self, index: int, at: int, data: memoryview, digest: int) -> int:
+        """Writes the next bytes of a chunk, whose crc32 so far is `digest`, and returns it with them. What has come counts, also
+        when the fetch is cancelled meanwhile."""
         if self._plan.states[index] >= WRITTEN:
-            return  # a server without ranges sends again what is here already
-        digest = await self._hands.do(self._partial.write, index, start, memoryview(data))
-        self._plan.written(index, digest)
-        self._advance()
+            return digest  # a server without ranges sends again what is here already
+        whole = at + len(data) == self._plan.span(index)[1]
+        try:
+            digest = await self._hands.do(self._partial.write, index, at, data, digest, whole)
+        finally:
+            if whole and (noted := self._partial.noted.pop(index, None)) is not None:
+                self._plan.written(index, noted)
+                self._advance()
+        return digest
 
     # -- in the background
 

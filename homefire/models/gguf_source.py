@@ -63,6 +63,15 @@ class GgufSource:
         """A whole number of the header; of an array the largest; `default` if it is not there."""
         return _whole(self.header.keys.get(key), default)
 
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fills `view` from `offset` of the file. Raises BadModelFile if it has become shorter."""
+        if hasattr(os, "preadv"):
+            count = os.preadv(self._file.fileno(), [view], offset)
+            if count != len(view):  # a signal, or the end; `read` tells which
+                view[count:] = self.read(offset + count, len(view) - count)
+        else:
+            view[:] = self.read(offset, len(view))
+
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset` of the file. Raises BadModelFile if it has become shorter."""
         if hasattr(os, "pread"):

@@ -17,14 +17,17 @@ import os
 import secrets
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 from homefire.models.gguf import TENSOR_TYPES
 from homefire.paths import from_os, sync_folder
 
 ALIGNMENT = 32
+SYNC_EVERY = 32 << 20
 # Name of a tensor's type -> (its number, elements a block, bytes a block).
 TYPES = {name: (number, block, size) for number, (name, block, size) in TENSOR_TYPES.items()}
 # Numbers of the value types.
@@ -110,9 +113,10 @@ def write(
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(head)
-            for tensor in tensors:
-                _fill(file, tensor, pieces(tensor))
+            with _Syncing(file) as syncing:
+                file.write(head)
+                for tensor in tensors:
+                    _fill(file, tensor, pieces(tensor), syncing)
             size = file.tell()
             file.flush()
             os.fsync(file.fileno())
@@ -151,13 +155,40 @@ def padded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _fill(file: BinaryIO, tensor: Tensor, pieces: Iterable[Buffer]) -> None:
+class _Syncing:
+    """Lets the disk work while the next pieces are made, so that the fsync at the end finds little left. Its own errors do not
+    count: what could not be written shows again at the end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, "gguf-sync")
+        self._running: Future[None] | None = None
+        self._since = 0
+
+    def __enter__(self) -> _Syncing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown(wait=True)
+
+    def wrote(self, count: int) -> None:
+        """Counts what was written, and starts a sync when enough has come together and none is under way."""
+        self._since += count
+        if self._since >= SYNC_EVERY and (self._running is None or self._running.done()):
+            self._since = 0
+            self._running = self._thread.submit(getattr(os, "fdatasync", os.fsync), self._file.fileno())
+
+
+def _fill(file: BinaryIO, tensor: Tensor, pieces: Iterable[Buffer], syncing: _Syncing) -> None:
     written = 0
     for piece in pieces:
         written += memoryview(piece).nbytes
         if written > tensor.size:
             break
         file.write(piece)
+        syncing.wrote(memoryview(piece).nbytes)
     if written != tensor.size:
         raise ValueError(f"'{tensor.name}' has {tensor.size:,} bytes and was given {written:,}")
     file.write(bytes(padded(written) - written))

@@ -14,7 +14,7 @@ import ipaddress
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from homefire.errors import AddressRefused, BadSource, SourceUnreachable
@@ -175,14 +175,17 @@ class Web:
     ) -> None:
         import httpx2
 
-        verify: Any = True
+        from homefire.models.sockets import ThreadTransport
+
+        verify = httpx2.create_ssl_context()
         if certificates:
-            verify = httpx2.create_ssl_context()
             verify.load_verify_locations(cafile=certificates)
         timeout = httpx2.Timeout(stall_seconds, connect=min(15.0, stall_seconds), pool=None)
         limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=15.0)
+        # Where the environment names proxies, httpx2's own transports know how to speak to them.
+        transport = None if _any_proxy() else ThreadTransport(verify, stall_seconds)
         self._client = httpx2.AsyncClient(
-            verify=verify, timeout=timeout, limits=limits, headers=[("user-agent", "homefire")]
+            verify=verify, timeout=timeout, limits=limits, transport=transport, headers=[("user-agent", "homefire")]
         )
         self._resolve = resolve or _addresses
         self._public = public
@@ -283,6 +286,13 @@ def _is_literal_private(host: str, public: Callable[[str], bool]) -> bool:
     except ValueError:
         return False
     return not public(host)
+
+
+def _any_proxy() -> bool:
+    """Whether the environment names a proxy for anything that is fetched."""
+    from urllib.request import getproxies
+
+    return not {"http", "https", "all"}.isdisjoint(getproxies())
 
 
 def _proxied(url: str) -> bool:

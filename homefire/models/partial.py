@@ -44,6 +44,7 @@ class Partial:
         self._hashed = 0
         # Journal lines come from several threads, and the journal is replaced at times.
         self._gate = threading.Lock()
+        self.noted: dict[int, int] = {}
 
     def open(self) -> Journal:
         """Opens or makes the file, locks it, and returns what an earlier attempt left. Raises FetchBusy, errors of the disk."""
@@ -103,13 +104,16 @@ class Partial:
         except OSError as problem:
             raise from_os(problem, self.log) from None
 
-    def write(self, index: int, offset: int, data: memoryview) -> int:
-        """Writes one chunk and notes it in the journal; returns its crc32."""
-        digest = zlib.crc32(data)
+    def write(self, index: int, offset: int, data: memoryview, digest: int = 0, whole: bool = True) -> int:
+        """Writes the next bytes of a chunk; `digest` is the crc32 of those before them, what is returned that with them. With the
+        last ones (`whole`) the chunk is named in the journal, and in `noted` for a caller who is cancelled meanwhile."""
+        digest = zlib.crc32(data, digest)
         try:
             _write_at(self._file, data, offset)
-            with self._gate:
-                os.write(self._journal, written_line(index, digest))
+            if whole:
+                with self._gate:
+                    os.write(self._journal, written_line(index, digest))
+                self.noted[index] = digest
         except OSError as problem:
             raise from_os(problem, self.part) from None
         return digest

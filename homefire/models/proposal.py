@@ -12,16 +12,17 @@ of all and active parameters (a rule of thumb).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from homefire.errors import HomefireError
 from homefire.hardware.gpu import Gpu
 from homefire.hardware.machine import Machine
 from homefire.hardware.tier import Tier, tier
+from homefire.models.calibration import ErrorBar
 from homefire.models.catalogue import Catalogue, Entry
-from homefire.models.fit import Fit, Load, Room, fit
-from homefire.models.speed import OVERHEAD, Bandwidth, speed
+from homefire.models.fit import Load, Room, fit
+from homefire.models.speed import Bandwidth, speed_between
 
 PILOT, EMBEDDER = "pilot", "all-minilm-l6-v2"
 # Best first. Below four bits small models lose too much to be proposed unasked; more than four are worth it only where speed is
@@ -69,7 +70,8 @@ Judge = Callable[[Entry, str, int, tuple[int, int]], Estimate | None]
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One role's answer. `download_bytes` 0 if it is here; `total_bytes` with cache and buffers; `rates`: tokens a second
-    (low, expected, high), zeros if they cannot be told; `swapped`: it does not fit beside main, so main makes way for it."""
+    (low, expected, high), zeros if they cannot be told; `swapped`: it does not fit beside main, so main makes way for it;
+    `installed_as`: its name in the library, "" if that was not told."""
 
     role: str
     model: str
@@ -80,6 +82,7 @@ class Choice:
     why: str
     installed: bool
     swapped: bool = False
+    installed_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,14 @@ def propose(
     catalogue: Catalogue,
     *,
     judge: Judge | None = None,
-    installed: Collection[str] = (),
+    installed: Collection[str] | Mapping[str, tuple[str, ...]] = (),
     hub: bool = True,
 ) -> Proposal:
-    """The proposal for a machine. `installed`: names that are here already; `hub` False: no model hub can be reached, so only
-    those and what needs none are proposed."""
+    """The proposal for a machine. `installed`: names that are here already, as a mapping also the quantizations in which each is,
+    as headers say it; `hub` False: no model hub can be reached, so only those and what needs none are proposed."""
     ask = judge or judge_for(machine)
-    found = _Search(catalogue, ask, {PILOT, *installed}, hub)
+    known = dict(installed) if isinstance(installed, Mapping) else {name: ("",) for name in installed}
+    found = _Search(catalogue, ask, {PILOT: ("",), **known}, hub)
     main, estimate = found.best(MAIN, (0, 0)) or (found.pilot(MAIN), None)
     taken = (estimate.host, estimate.gpu) if estimate else (0, 0)
     choices = [main]
@@ -141,7 +145,7 @@ def _with_swap(choice: Choice) -> Choice:
 class _Search:
     """The rows that can be had, and what the judge says of them."""
 
-    def __init__(self, catalogue: Catalogue, judge: Judge, here: Collection[str], hub: bool) -> None:
+    def __init__(self, catalogue: Catalogue, judge: Judge, here: Mapping[str, tuple[str, ...]], hub: bool) -> None:
         self._catalogue, self._judge, self._here, self._hub = catalogue, judge, here, hub
 
     def best(self, role: Role, taken: tuple[int, int]) -> tuple[Choice, Estimate] | None:
@@ -192,7 +196,9 @@ class _Search:
 
     def _quantizations(self, entry: Entry) -> list[str]:
         offered = {offer.quantization for offer in entry.offers if not offer.refused and not offer.unchecked}
-        return [quantization for quantization in QUANTIZATIONS if quantization in offered]
+        # What is here is proposed as it is here; a header says which type most tensors have, but not S, M or L.
+        here = tuple(kind for kind in self._here.get(entry.name, ()) if kind)
+        return [kind for kind in QUANTIZATIONS if (kind.startswith(here) if here else kind in offered)]
 
     def _choice(self, role: Role, entry: Entry, quantization: str, estimate: Estimate) -> Choice:
         here = entry.name in self._here
@@ -206,45 +212,61 @@ def _worth(entry: Entry) -> float:
     return math.sqrt(entry.parameters * entry.active)
 
 
-def judge_for(machine: Machine, bandwidth: float = 0.0) -> Judge:
-    """The judge of `fit` and `speed` for a machine: its free main memory, its GPU with most free memory, and `bandwidth` of main
-    memory in bytes a second if it was measured (0: the usual, with an interval that says so)."""
-    gpu = max(machine.gpus, key=lambda one: one.free_bytes, default=None)
+def judge_for(machine: Machine, bandwidth: float = 0.0, *, bar: Callable[[str], ErrorBar] | None = None) -> Judge:
+    """The judge of `fit` and `speed` for a machine: its free main memory, its GPU with most free memory, `bandwidth` of main
+    memory in bytes a second if it was measured (0: the usual, with an interval that says so), and `bar`: what was measured of the
+    speed of an architecture's models here."""
+    between = bandwidths(machine, bandwidth)
 
     def judge(entry: Entry, quantization: str, context: int, taken: tuple[int, int]) -> Estimate | None:
         if entry.dimensions is None or context > entry.context:
             return None
-        host, on_gpu = taken
-        shared = gpu is not None and gpu.shared
-        room = Room(
-            machine.memory_available_bytes - host - (on_gpu if shared else 0),
-            max(0, gpu.free_bytes - on_gpu) if gpu else 0,
-            driver=0 if shared else Room(0).driver,
-            shared=shared,
-        )
         try:
             load = Load(context)
-            found = fit([entry.header(quantization)], load, room)
-            rates = _rates(found, load, gpu, bandwidth)
+            found = fit([entry.header(quantization)], load, room_of(machine, taken))
+            known = bar(entry.dimensions.architecture) if bar else None
+            told = speed_between(found.anatomy, load, found.gpu_layers, between, bar=known)
         except HomefireError:
             return None
-        why = f"{found.why} Expected: {rates[1]:.0f} tokens a second ({rates[0]:.0f} to {rates[2]:.0f}), not measured here."
+        state = "measured here" if known and known.measured else "not measured here"
+        why = f"{found.why} Expected: {told.expected:.0f} tokens a second ({told.low:.0f} to {told.high:.0f}), {state}."
+        rates = (told.low, told.expected, told.high)
         return Estimate(found.verdict == "fits", found.host, found.gpu, rates, why)
 
     return judge
 
 
-def _rates(found: Fit, load: Load, gpu: Gpu | None, measured: float) -> tuple[float, float, float]:
-    """Low, expected and high over the bandwidths that are possible. On shared memory processor and GPU read the same one."""
+def room_of(machine: Machine, taken: tuple[int, int] = (0, 0)) -> Room:
+    """The memory that is free for a model, on the GPU with most of it; `taken`: bytes of (main memory, GPU) that are promised."""
+    gpu, (host, on_gpu) = _largest(machine), taken
+    shared = gpu is not None and gpu.shared
+    return Room(
+        machine.memory_available_bytes - host - (on_gpu if shared else 0),
+        max(0, gpu.free_bytes - on_gpu) if gpu else 0,
+        driver=0 if shared else Room(0).driver,
+        shared=shared,
+    )
+
+
+def device_of(machine: Machine) -> str:
+    """What measurements are kept under: the GPU that models go to, else the processor."""
+    gpu = _largest(machine)
+    return gpu.name if gpu and gpu.free_bytes else machine.processor
+
+
+def bandwidths(machine: Machine, measured: float = 0.0) -> tuple[Bandwidth, Bandwidth, Bandwidth]:
+    """Lowest, usual and highest that are possible; `measured`: that of main memory. On shared memory processor and GPU read the
+    same one."""
+    gpu = _largest(machine)
     known = gpu.bandwidth if gpu else 0.0
     on_gpu = (known, known, known) if known else GPU_BANDWIDTH
-    host = (measured,) * 3 if measured else HOST_BANDWIDTH
+    host = (measured, measured, measured) if measured else HOST_BANDWIDTH
     if gpu and gpu.shared:
-        host = (known,) * 3 if known else host
-        on_gpu = (host[0], host[1], host[2])
-    speeds = [
-        speed(found.anatomy, load, found.gpu_layers, Bandwidth(one, two), filled=min(1024, load.context))
-        for one, two in zip(host, on_gpu, strict=True)
-    ]
-    most = 1 / OVERHEAD
-    return speeds[0].low, min(speeds[1].expected, most), min(speeds[2].high, most)
+        host = (known, known, known) if known else host
+        on_gpu = host
+    low, usual, high = (Bandwidth(one, two) for one, two in zip(host, on_gpu, strict=True))
+    return low, usual, high
+
+
+def _largest(machine: Machine) -> Gpu | None:
+    return max(machine.gpus, key=lambda one: one.free_bytes, default=None)

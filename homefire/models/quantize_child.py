@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from homefire.models.task import Progress, child, input_error, not_finite
 PIECE = 1 << 20
 QUANTIZATION_VERSION = 2  # GGML_QNT_VERSION
 _SPLIT = ("split.no", "split.count", "split.tensors.count")
+_own = threading.local()
 
 
 def tool() -> str:
@@ -74,10 +77,13 @@ def work(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
         def pieces(tensor: Tensor) -> Iterator[bytes | bytearray]:
             placed = places[tensor.name]
-            for read, piece in in_order(pool, arguments["threads"], opened, placed, tensor):
+            change = Change(opened, placed, tensor)
+            for read, piece in in_order(pool, arguments["threads"], change):
                 done[0] += read
                 progress(done[0], total)
                 yield piece
+                if isinstance(piece, bytearray):  # it is written: memory that is warm already, for the next one
+                    change.spare.append(piece)
 
         size = gguf_writer.write(
             Path(arguments["target"]), new_keys(opened.keys, recipe, digest), planned, pieces, Path(arguments["beside"])
@@ -85,18 +91,27 @@ def work(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"size": size, "source_size": source.stat().st_size, "source_sha256": digest, "types": count(planned)}
 
 
-def in_order(
-    pool: ThreadPoolExecutor, threads: int, source: GgufSource, placed: Placed, wanted: Tensor
-) -> Iterator[tuple[int, bytes | bytearray]]:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One tensor's way: where it is read, what it becomes, and buffers that are written already and may be filled again."""
+
+    source: GgufSource
+    placed: Placed
+    wanted: Tensor
+    spare: list[bytearray] = field(default_factory=list)
+
+
+def in_order(pool: ThreadPoolExecutor, threads: int, change: Change) -> Iterator[tuple[int, bytes | bytearray]]:
     """The pieces of a tensor in its new type, each with the bytes it had; threads work ahead by two pieces each."""
-    old, row = placed.tensor, wanted.shape[0]
+    old, wanted = change.placed.tensor, change.wanted
+    row = wanted.shape[0]
     step = 4 * PIECE  # copied as it stands: any cut will do
     if old.kind != wanted.kind:
         step = gguf_writer.row_bytes(old.kind, row) * max(1, PIECE // row)
     waiting: deque[tuple[int, Future[bytes | bytearray]]] = deque()
     for at in range(0, old.size, step):
         read = min(step, old.size - at)
-        waiting.append((read, pool.submit(_piece, source, placed, at, read, wanted)))
+        waiting.append((read, pool.submit(_piece, change, at, read)))
         if len(waiting) >= 2 * threads:
             first, future = waiting.popleft()
             yield first, future.result()
@@ -105,17 +120,43 @@ def in_order(
         yield first, future.result()
 
 
-def _piece(source: GgufSource, placed: Placed, at: int, size: int, wanted: Tensor) -> bytes | bytearray:
-    data = source.read(placed.offset + at, size)
-    # Of what is not a number some kernels make a sound block of zeros, so the source is checked too.
-    if placed.tensor.kind in kernels.FLOATS and not kernels.valid(placed.tensor.kind, data):
-        raise not_finite(wanted.name)
-    if placed.tensor.kind == wanted.kind:
+def _piece(change: Change, at: int, size: int) -> bytes | bytearray:
+    source, placed, wanted = change.source, change.placed, change.wanted
+    old, row = placed.tensor.kind, wanted.shape[0]
+    if old == wanted.kind:
+        data = source.read(placed.offset + at, size)
+        if old in kernels.FLOATS and not kernels.valid(old, data):
+            raise not_finite(wanted.name)
         return data
-    made = kernels.from_f32(wanted.kind, kernels.to_f32(placed.tensor.kind, data), wanted.shape[0])
+    lane = _lane(old, wanted.kind, row)
+    before, after = gguf_writer.row_bytes(old, row), gguf_writer.row_bytes(wanted.kind, row)
+    count = size // before
+    made = _buffer(after * count, change.spare)
+    for first in range(0, count, lane.rows):
+        rows = min(lane.rows, count - first)
+        source.read_into(placed.offset + at + first * before, lane.view[: rows * before])
+        if not lane.change(rows, made, first * after):
+            raise not_finite(wanted.name)
     if not kernels.valid(wanted.kind, made):
         raise not_finite(wanted.name)
     return made
+
+
+def _buffer(size: int, spare: list[bytearray]) -> bytearray:
+    """A buffer of this size, a used one if there is one: fresh memory costs a page fault every 4 KiB."""
+    try:
+        used = spare.pop()
+    except IndexError:
+        return bytearray(size)
+    return used if len(used) == size else bytearray(size)
+
+
+def _lane(old: str, new: str, row: int) -> kernels.Lane:
+    """This thread's lane for this change; the last one is kept, since neighbours are mostly alike."""
+    if getattr(_own, "of", None) != (old, new, row):
+        _own.of, _own.lane = (old, new, row), kernels.Lane(old, new, row)
+    lane: kernels.Lane = _own.lane
+    return lane
 
 
 if __name__ == "__main__":

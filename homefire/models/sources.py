@@ -1,6 +1,6 @@
 """Where models come from: a written source becomes a frozen value, a source becomes a list of files.
 
-    hf:owner/repo[:quant | :file.gguf]   the hub's JSON API says path, size and sha256 of every file
+    hf:owner/repo[:quant | :file.gguf][#sha256=...]     the hub says path, size and sha256 of every file
     https://host/path/file.gguf[#sha256=...]
     file:PATH                            a file on this machine
     ollama:[user/]name[:tag]             read in place from an Ollama store, never copied
@@ -13,14 +13,14 @@ Does not cover: fetching (`fetch.py`), package indexes and wheels (`wheels.py`),
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
 
+from homefire.dialects import hub, ollama_store
 from homefire.errors import BadSource, PickleRefused, SourceNotFound, SourceRefused, SourceUnreachable
 from homefire.models.origin import Credential, Http, Origin, Page, check_url
 
@@ -42,6 +42,9 @@ _COMPANIONS = re.compile(
     r"|config_sentence_transformers|preprocessor_config|vocab|model\.safetensors\.index|chat_template)\.json"
     r"|(.*/)?(vocab\.txt|merges\.txt|tokenizer\.model|chat_template\.jinja)"
 )
+_OLLAMA_ROLES: Mapping[str, Role] = {
+    "model": "model", "projector": "projector", "template": "companion", "params": "companion",
+}  # fmt: skip
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))})
 
 
@@ -57,11 +60,12 @@ class Source:
     sha256: str | None = None
 
     def __str__(self) -> str:
+        mark = f"#sha256={self.sha256}" if self.sha256 else ""
         if self.kind == "https":
-            return self.name + (f"#sha256={self.sha256}" if self.sha256 else "")
+            return self.name + mark
         if self.kind == "pypi":
             return f"pypi:{self.name}{'==' + self.version if self.version else ''}#{self.pick}"
-        return f"{self.kind}:{self.name}{':' + self.pick if self.pick else ''}"
+        return f"{self.kind}:{self.name}{':' + self.pick if self.pick else ''}{mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def parse(text: str) -> Source:
     if not text.isprintable() or len(text) > 4096:
         raise BadSource(f"Not a source: {text[:120]!r}")
     if scheme == "hf":
-        return _parse_hub(rest)
+        rest, sha256 = _split_digest(rest)
+        return replace(_parse_hub(rest), sha256=sha256)
     if scheme in ("https", "http"):
         return _parse_web(text)
     if scheme == "file":
@@ -134,14 +139,19 @@ def _parse_hub(rest: str) -> Source:
     return Source("hf", name, pick)
 
 
-def _parse_web(text: str) -> Source:
+def _split_digest(text: str) -> tuple[str, str | None]:
     address, _, mark = text.partition("#")
     digest = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", mark)
     if mark and not digest:
         raise BadSource("After # only sha256=... with 64 hexadecimal digits is understood.")
+    return address, digest[1].lower() if digest else None
+
+
+def _parse_web(text: str) -> Source:
+    address, sha256 = _split_digest(text)
     url = check_url(address)
     refuse_pickle(web_name(url))
-    return Source("https", url, sha256=digest[1].lower() if digest else None)
+    return Source("https", url, sha256=sha256)
 
 
 def _parse_file(rest: str) -> Source:
@@ -211,7 +221,8 @@ def refuse_pickle(name: str) -> None:
 
 def choose(files: list[File], pick: str = "") -> list[File]:
     """The files of a repository that make one model: a GGUF by quantization or name (Q4_K_M, else the first), all parts of a
-    split one, its projector; or, where there is no GGUF, the safetensors with what converts them. Pure.
+    split one, its projector; or, where there is no GGUF, the safetensors with what converts them, of which `pick` can be made.
+    Pure.
 
     Raises SourceNotFound, PickleRefused.
     """
@@ -259,7 +270,7 @@ def _with_parts(first: File, files: list[File]) -> list[File]:
 
 def _safetensors(files: list[File], pick: str) -> list[File]:
     tensors = [f for f in files if f.name.endswith(".safetensors") and "/" not in f.name]
-    if not tensors or pick:
+    if not tensors or (pick and not _QUANT.fullmatch(pick)):
         for file in files:
             if not tensors:
                 refuse_pickle(file.name)
@@ -292,48 +303,24 @@ async def resolve_hub(source: Source, http: Http, places: Places) -> list[File]:
             break
         page = await http.get(address, "application/json", credential)
         _require_ok(page, source)
-        files += [f for row in _rows(page) if (f := _hub_file(row, f"{places.hub}/{repo}/resolve/main/", credential))]
+        rows = hub.read_tree(page.body, Origin.of(page.url).host)
+        files += [_hub_file(row, f"{places.hub}/{repo}/resolve/main/", credential) for row in rows]
         if len(files) > MOST_FILES:
             raise SourceUnreachable(f"{source}: the hub lists more than {MOST_FILES:,} files.")
-        address = _next_page(page, places.hub)
+        address = _next_page(page, places)
     return choose(files, source.pick)
 
 
-def _hub_file(row: Any, base: str, credential: Credential | None) -> File | None:
-    """One row of the hub's list. `lfs.oid` is the sha256; a file that is small enough for git has none there."""
-    if not isinstance(row, dict) or row.get("type") != "file" or not isinstance(row.get("path"), str):
-        return None
-    name = safe_name(row["path"])
-    lfs = row.get("lfs")
-    big = lfs if isinstance(lfs, dict) else {}
-    size, oid = big.get("size", row.get("size")), big.get("oid")
-    return File(
-        name,
-        base + quote(name),
-        size=size if isinstance(size, int) and 0 <= size < 1 << 50 else None,
-        sha256=oid if isinstance(oid, str) and re.fullmatch(r"[0-9a-f]{64}", oid) else None,
-        credential=credential,
-    )
+def _hub_file(row: hub.Row, base: str, credential: Credential | None) -> File:
+    name = safe_name(row.path)
+    return File(name, base + quote(name), size=row.size, sha256=row.sha256, credential=credential)
 
 
-def _rows(page: Page) -> list[Any]:
-    try:
-        found = json.loads(page.body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, list):
-        raise SourceUnreachable(f"{Origin.of(page.url).host} does not answer as a model hub does.")
-    return found
-
-
-def _next_page(page: Page, hub: str) -> str | None:
-    """The address in `Link: <...>; rel="next"` (RFC 8288), which must be the hub's own."""
-    match = re.search(r'<([^<>]+)>\s*;\s*rel="?next"?', page.headers.get("link", ""))
-    if match is None:
-        return None
-    address: str = urljoin(page.url, match[1])
-    if Origin.of(address) != Origin.of(hub):
-        raise SourceUnreachable(f"{Origin.of(hub).host} sends its list to another server.")
+def _next_page(page: Page, places: Places) -> str | None:
+    """The address of the list's next page, which must be the hub's own."""
+    address = hub.next_page(page.headers.get("link", ""), page.url)
+    if address is not None and Origin.of(address) != Origin.of(places.hub):
+        raise SourceUnreachable(f"{Origin.of(places.hub).host} sends its list to another server.")
     return address
 
 
@@ -347,8 +334,22 @@ def _require_ok(page: Page, source: Source) -> None:
 
 
 def resolve_web(source: Source) -> list[File]:
-    """The one file of an `https:` source."""
-    return [File(web_name(source.name), source.name, sha256=source.sha256)]
+    """The file of an `https:` source, or all parts of a split one, of which the first is named. Raises SourceNotFound."""
+    name = web_name(source.name)
+    split = _SPLIT.fullmatch(name)
+    if split is None or not 1 <= int(split["count"]) <= 1000:
+        return [File(name, source.name, sha256=source.sha256)]
+    if int(split["number"]) != 1:
+        raise SourceNotFound(f"{name} is not the first part of its model.", "Give the address of the part -00001-of-.")
+    mark = f"-{split['number']}-of-{split['count']}"
+    files: list[File] = []
+    for number in range(1, int(split["count"]) + 1):
+        other = f"-{number:05d}-of-{split['count']}"
+        named, address = other.join(name.rsplit(mark, 1)), other.join(source.name.rsplit(mark, 1))
+        files.append(
+            File(named, address, sha256=source.sha256 if number == 1 else None, role="part" if files else "model")
+        )
+    return files
 
 
 def resolve_file(source: Source) -> list[File]:
@@ -376,30 +377,18 @@ def resolve_ollama(source: Source, places: Places) -> list[File]:
         )
     store = manifest.parents[len(PurePosixPath(owner).parts) + 2]
     try:
-        raw = manifest.read_bytes() if manifest.stat().st_size < 1 << 20 else b""
-        layers = json.loads(raw)["layers"]
-        rows = [(str(row["mediaType"]), str(row["digest"]), int(row["size"])) for row in layers]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise BadSource(
-            f"{manifest} is not an Ollama manifest.", f"Fetch it again: ollama pull {source.name}"
-        ) from None
-    roles: dict[str, Role] = {
-        "model": "model",
-        "projector": "projector",
-        "template": "companion",
-        "params": "companion",
-    }
+        layers = ollama_store.read_manifest(manifest.read_bytes() if manifest.stat().st_size < 1 << 20 else b"")
+    except (OSError, ValueError) as problem:
+        why = "cannot be read" if isinstance(problem, OSError) else problem
+        raise BadSource(f"{manifest} {why}.", f"Fetch it again: ollama pull {source.name}") from None
     found = []
-    for media, digest, size in rows:
-        match = re.fullmatch(r"sha256[:-]([0-9a-f]{64})", digest)
-        if match is None:
-            raise BadSource(f"{manifest} names a blob that is no digest: {digest[:80]!r}.")
-        if (role := roles.get(media.rpartition(".")[2])) is None:
+    for layer in layers:
+        if (role := _OLLAMA_ROLES.get(layer.kind)) is None:
             continue
-        blob = store / "blobs" / f"sha256-{match[1]}"
-        if not blob.is_file() or blob.stat().st_size != size:
+        blob = store / "blobs" / f"sha256-{layer.sha256}"
+        if not blob.is_file() or blob.stat().st_size != layer.size:
             raise SourceNotFound(f"{blob} is missing or not whole.", f"Fetch it again: ollama pull {source.name}")
-        found.append(File(blob.name, path=blob, size=size, sha256=match[1], role=role))
+        found.append(File(blob.name, path=blob, size=layer.size, sha256=layer.sha256, role=role))
     if not any(file.role == "model" for file in found):
         raise SourceNotFound(f"{source.name}:{source.pick} holds no model file (a cloud model?).")
     return sorted(found, key=lambda file: file.role != "model")

@@ -11,7 +11,7 @@ Does not cover: several sequences at once, speculative decoding, a prompt's atte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homefire.errors import InvalidRequest
 from homefire.models.calibration import ErrorBar
@@ -24,6 +24,7 @@ GPU_EFFICIENCY = (0.35, 0.6, 0.8)
 HOST_EFFICIENCY = (0.45, 0.7, 0.9)
 # Starting kernels, sampling, the way to the client: seconds a token, whatever the model's size.
 OVERHEAD = 0.0003
+GUESSED = "from memory bandwidth alone, not measured here yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def speed(
         for on_host, on_gpu in zip(HOST_EFFICIENCY, GPU_EFFICIENCY, strict=True)
     ]
     low, expected, high = rates
-    reason = "from memory bandwidth alone, not measured here yet"
+    reason = GUESSED
     if bar is not None and bar.measured:
         low, expected, high = expected * bar.low, expected * bar.ratio, expected * bar.high
         reason = bar.reason
@@ -94,6 +95,21 @@ def speed(
     touched = body.parameters_read
     prompt = bandwidth.flops / (2 * touched) if touched else 0.0
     return Speed(expected, low, high, ceiling, prompt, share, _why(host, gpu, (low, expected, high), share, reason))
+
+
+def speed_between(
+    body: Anatomy, load: Load, gpu_layers: int, bandwidths: tuple[Bandwidth, Bandwidth, Bandwidth], *,
+    filled: int = 1024, bar: ErrorBar | None = None,
+) -> Speed:  # fmt: skip
+    """As `speed`, where the bandwidths are known only to lie between the first and the last; the middle one is the usual.
+    What was measured here counts for more than that: then it is the usual one with the bar."""
+    filled = min(filled, load.context)
+    low, usual, high = (speed(body, load, gpu_layers, each, filled=filled, bar=bar) for each in bandwidths)
+    if bar is not None and bar.measured:
+        return usual
+    host, gpu = bytes_a_token(body, load, gpu_layers, filled)
+    why = _why(host, gpu, (low.low, usual.expected, high.high), usual.host_share, GUESSED)
+    return replace(usual, low=low.low, high=high.high, ceiling=high.ceiling, why=why)
 
 
 def reachable(found: Speed, hoped: float) -> str:

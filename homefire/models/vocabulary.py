@@ -4,8 +4,8 @@ Two kinds are known: byte-level BPE (llama.cpp's model `gpt2`), whose way of cut
 structure of the pre-tokenizer and named by `tokenizer.ggml.pre`; and BERT's WordPiece (`bert`).
 Promises: what is not recognised is refused with its name, for a tokenizer that is nearly right ruins a model silently.
 Does not cover: SentencePiece (Unigram, or BPE with bytes as a fallback). llama.cpp does not apply Unicode's NFC normalisation, so
-text that is not in NFC may be cut otherwise than by the original; with BERT's vocabularies it also cuts Hangul and Devanagari
-otherwise (MiniLM: 2 of 479 sentences, one of each script; all others came out the same).
+text that is not in NFC may be cut otherwise than by the original; what it does otherwise with BERT's vocabularies, and what of
+that is mended, stands in `engines/embedding.py`.
 """
 
 from __future__ import annotations

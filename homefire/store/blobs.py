@@ -23,6 +23,8 @@ from homefire.paths import Digest, Paths, from_os, make_private_folder, sync_fol
 CHUNK = 4 * 1024 * 1024
 # Room that must be left on the disk after a copy, so that the database can still write.
 RESERVE = 64 * 1024 * 1024
+# What a fetch leaves beside a file: the digest of each chunk.
+CHUNKS = ".chunks"
 
 
 class Blobs:
@@ -59,10 +61,41 @@ class Blobs:
                     part.unlink(missing_ok=True)
         return digest, size
 
-    def remove(self, digest: Digest) -> None:
-        """Removes a blob; it is no error if it is gone."""
+    def adopt(
+        self, part: Path, digest: Digest | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Digest:
+        """Moves a whole file that lies on the blobs' disk to its place among them, with the `.chunks` that its fetch left beside
+        it; returns its digest, which is computed unless it is given (by who has just computed it). `progress(done, total)` is
+        called while it is read. Raises DiskFull, HomeNotWritable. Blocks: run it in a thread.
+        """
         try:
-            self._paths.blob(digest).unlink(missing_ok=True)
+            with part.open("rb+") as file:
+                found = digest or _digest_of(file, progress or (lambda done, total: None))
+                os.fsync(file.fileno())
+            final = self._paths.blob(found)
+            make_private_folder(final.parent)
+            part.chmod(0o600)
+            chunks = part.with_name(part.name + CHUNKS)
+            if chunks.is_file():
+                chunks.replace(final.with_name(final.name + CHUNKS))
+            part.replace(final)
+            sync_folder(final.parent)
+            sync_folder(final.parent.parent)
+        except OSError as problem:
+            raise from_os(problem, self._paths.blobs) from None
+        return found
+
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Whether a blob of this digest, and of this size if it is given, is there."""
+        path = self._paths.blob(digest)
+        return path.is_file() and size in (None, path.stat().st_size)
+
+    def remove(self, digest: Digest) -> None:
+        """Removes a blob and what lies beside it; it is no error if it is gone."""
+        path = self._paths.blob(digest)
+        try:
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + CHUNKS).unlink(missing_ok=True)
         except OSError as problem:
             raise from_os(problem, self._paths.blobs) from None
 
@@ -94,3 +127,11 @@ class Blobs:
             writing.flush()
             os.fsync(writing.fileno())
         return Digest(hasher.hexdigest()), size
+
+
+def _digest_of(file: BinaryIO, progress: Callable[[int, int], None]) -> Digest:
+    hasher, size = hashlib.sha256(), os.fstat(file.fileno()).st_size
+    while chunk := file.read(CHUNK):
+        hasher.update(chunk)
+        progress(file.tell(), size)
+    return Digest(hasher.hexdigest())

@@ -44,4 +44,21 @@ MIGRATIONS: tuple[str, ...] = (
     );
     INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
     """,
+    # 5: models of several files, from anywhere, pinned or not; downloads that outlive the daemon; what loads really took; roles;
+    # digests that were trusted on first use.
+    """
+    ALTER TABLE models ADD COLUMN source TEXT NOT NULL DEFAULT 'imported';
+    ALTER TABLE models ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+    ALTER TABLE models ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE models ADD COLUMN provenance TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE models ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE models ADD COLUMN external INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE downloads (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    CREATE TABLE measurements (
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, architecture TEXT NOT NULL, device TEXT NOT NULL,
+        estimate REAL NOT NULL, measured REAL NOT NULL, at REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE roles (role TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT;
+    CREATE TABLE trusted (address TEXT PRIMARY KEY, sha256 TEXT NOT NULL, seen_at REAL NOT NULL) STRICT;
+    """,
 )

@@ -92,6 +92,9 @@ class Child:
         self._started = time.monotonic()
         self._process = await self._spawn()
         self._waiter = asyncio.create_task(self._reap(self._process))
+        if self._stopping:  # asked for while it was being spawned, when there was nothing to stop yet
+            await self.stop()
+            raise self._failure("was stopped before it was ready")
         try:
             self.facts = await asyncio.wait_for(self._first_word(self._process), self.spec.ready_seconds)
         except TimeoutError:
@@ -111,9 +114,9 @@ class Child:
 
     async def stop(self) -> None:
         """Ends the child: SIGTERM, after the grace SIGKILL. Returns when the process is gone."""
+        self._stopping = self._stopping or self.state != "new"
         if self._process is None or self._waiter is None:
             return
-        self._stopping = True
         self._signal("terminate")
         done, _ = await asyncio.wait({self._waiter}, timeout=self.spec.grace_seconds)
         if not done:

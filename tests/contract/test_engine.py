@@ -1,4 +1,5 @@
-"""The contract of the Engine socket (`homefire/engines/engine.py`), run by every plug: llama.cpp with the pilot, and Null.
+"""The contract of the Engine socket (`homefire/engines/engine.py`), run by every plug: llama.cpp with the pilot and with a tiny
+BERT, and Null.
 
 Promises: whoever passes this suite can stand behind the server: its events, its bytes, its limits, its slots, its death.
 A plug of a third party adds itself to `PLUGS`.
@@ -11,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
+import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +28,12 @@ from homefire.dialects.llamacpp import ChunkReader
 from homefire.engines.engine import Answer, Engine, EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.engines.null import Null
-from homefire.errors import EngineDied, HomefireError
+from homefire.errors import ContextOverflow, EngineDied, HomefireError, InvalidRequest, WrongModelKind
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
     Event,
     Finish,
     Message,
@@ -40,6 +45,7 @@ from homefire.messages import (
 )
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName
+from tests.contract import tiny_bert
 
 SLOTS = 2
 LONG = " ".join(f"word{number}" for number in range(400))
@@ -58,16 +64,42 @@ def _llamacpp(folder: Path, ends: bool) -> Engine:
     return LlamaCpp(llamacpp_spec(folder, PILOT_FILE if ends else endless(PILOT_FILE, folder / "endless.gguf")))
 
 
+def bert_spec(folder: Path, file: Path) -> EngineSpec:
+    """How to run an embedding model in an engine whose traces lie in `folder`."""
+    return EngineSpec(
+        ModelName("bert"),
+        file,
+        tiny_bert.POSITIONS,
+        SLOTS,
+        1,
+        0,
+        60.0,
+        folder / "engine.log",
+        folder / "e.sock",
+        "embedding",
+    )
+
+
 def _null(folder: Path, ends: bool) -> Engine:
     return Null("pilot", delay=0.005)
 
 
+def _null_embedder(folder: Path, bert: Path) -> Engine:
+    return Null("bert", delay=0.001, kind="embedding")
+
+
+def _llamacpp_embedder(folder: Path, bert: Path) -> Engine:
+    return LlamaCpp(bert_spec(folder, bert))
+
+
 @dataclass(frozen=True)
 class Plug:
-    """An implementation under the contract. `make(folder, ends)` gives a new engine; unless `ends`, its long answers take
-    seconds. `crash` ends it as a crash would, and `cause` is how `wait` then describes that."""
+    """An implementation under the contract. `make(folder, ends)` gives a new engine of kind "chat"; unless `ends`, its long
+    answers take seconds. `embedder(folder, file)` gives one of kind "embedding" that reads 64 tokens at once; the file is a model
+    it may use. `crash` ends an engine as a crash would, and `cause` is how `wait` then describes that."""
 
     make: Callable[[Path, bool], Engine]
+    embedder: Callable[[Path, Path], Engine]
     crash: Callable[[Engine], None]
     cause: str
 
@@ -83,8 +115,8 @@ def _crash(engine: Engine) -> None:
 
 
 PLUGS = {
-    "llamacpp": Plug(_llamacpp, _kill, "was killed by SIGKILL"),
-    "null": Plug(_null, _crash, "was told to crash"),
+    "llamacpp": Plug(_llamacpp, _llamacpp_embedder, _kill, "was killed by SIGKILL"),
+    "null": Plug(_null, _null_embedder, _crash, "was told to crash"),
 }
 
 
@@ -373,5 +405,177 @@ def test_before_the_start(plug: Plug, tmp_path: Path) -> None:
             await engine.start()
         check_whole(await collect(await engine.chat(short(include_usage=True))))
         await engine.stop()
+
+    run(scenario())
+
+
+# ------------------------------------------------------------------------------------------------------- embeddings
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a tiny embedding model."""
+    return tiny_bert.make(tmp_path_factory.mktemp("bert"))
+
+
+@contextlib.asynccontextmanager
+async def embedding(plug: Plug, folder: Path, bert: Path) -> AsyncIterator[Engine]:
+    """A started engine of kind "embedding", which is stopped afterwards."""
+    engine = plug.embedder(folder, bert)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+def of(*inputs: str | tuple[int, ...], **fields: Any) -> EmbeddingRequest:
+    """A request for embeddings."""
+    return EmbeddingRequest("bert", inputs, **fields)
+
+
+def values(found: Embeddings) -> list[tuple[float, ...]]:
+    """The vectors as numbers."""
+    return [struct.unpack(f"<{len(vector) // 4}f", vector) for vector in found.vectors]
+
+
+def cosine(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The cosine of two vectors of length one."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def test_embeddings(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            found = await engine.embed(of("hello world", "world", "unable, hello!"))
+            vectors = values(found)
+            assert len({len(vector) for vector in vectors}) == 1
+            assert all(math.isclose(cosine(vector, vector), 1, abs_tol=1e-5) for vector in vectors)
+            assert cosine(vectors[0], vectors[1]) < 0.9999 > cosine(vectors[0], vectors[2])
+            alone = [await engine.embed(of(text)) for text in ("hello world", "world", "unable, hello!")]
+            for vector, one in zip(vectors, alone, strict=True):
+                assert cosine(vector, values(one)[0]) > 0.99999
+            assert found.tokens == sum(one.tokens for one in alone) > 3
+
+    run(scenario())
+
+
+def test_embeddings_of_tokens(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            found = await engine.embed(of((5, 6), (6,), (5, 6)))
+            first, second, third = values(found)
+            assert cosine(first, third) > 0.99999 and cosine(first, second) < 0.9999
+            assert found.tokens == 5, "token ids are taken as they are"
+
+    run(scenario())
+
+
+def test_many_embeddings_keep_their_order(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            texts = ["hello " * (at % 7 + 1) + "world " * (at % 5 + 1) for at in range(100)]
+            single = {text: values(await engine.embed(of(text)))[0] for text in set(texts)}
+            many = await asyncio.gather(*(engine.embed(of(*texts)) for _ in range(SLOTS * 3)))
+            for found in many:
+                for text, vector in zip(texts, values(found), strict=True):
+                    assert cosine(vector, single[text]) > 0.99999
+
+    run(scenario())
+
+
+def test_shorter_vectors(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            (whole,) = values(await engine.embed(of("hello world")))
+            (short,) = values(await engine.embed(of("hello world", dimensions=3)))
+            length = math.sqrt(sum(value * value for value in whole[:3]))
+            assert short == pytest.approx([value / length for value in whole[:3]], abs=1e-6)
+            (same,) = values(await engine.embed(of("hello world", dimensions=len(whole))))
+            assert same == pytest.approx(whole, abs=1e-6)
+            with pytest.raises(InvalidRequest, match=f"{len(whole)} values") as caught:
+                await engine.embed(of("hello world", dimensions=len(whole) + 1))
+            assert caught.value.param == "dimensions"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("words", [65, 300, 5000])
+def test_a_text_that_is_too_long(plug: Plug, tmp_path: Path, bert: Path, words: int) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            for text in ("hello " * words, (5,) * words):
+                batch = ("hello", "world", text, "hello " * (words + 1))
+                with pytest.raises(ContextOverflow, match="64") as caught:
+                    await engine.embed(of(*batch))
+                assert caught.value.param == "input[2]", "the first that is too long"
+                assert "truncate" in caught.value.next_step
+                cut = await engine.embed(of(*batch, truncate=True))
+                assert cut.tokens <= 2 * 64 + 6
+                begins = await engine.embed(of(text if isinstance(text, tuple) else text + "world " * 9, truncate=True))
+                assert cosine(values(cut)[2], values(begins)[0]) > 0.99999, "the end goes, not the beginning"
+            other = await engine.embed(of("world " * words, truncate=True))
+            assert cosine(values(cut)[3], values(other)[0]) < 0.9999
+
+    run(scenario())
+
+
+def test_an_engine_serves_one_kind(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            with pytest.raises(WrongModelKind, match="bert"):
+                await engine.chat(short())
+            with pytest.raises(WrongModelKind, match="bert"):
+                await engine.complete(CompletionRequest("bert", "x"))
+            assert len((await engine.embed(of("hello"))).vectors) == 1
+        async with running(plug, tmp_path, ends=True) as engine:
+            with pytest.raises(WrongModelKind, match="pilot") as caught:
+                await engine.embed(of("hello"))
+            assert "homefire models pull all-minilm-l6-v2" in caught.value.next_step
+            check_whole(await collect(await engine.chat(short(include_usage=True))))
+
+    run(scenario())
+
+
+def test_embeddings_before_and_after(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        engine = plug.embedder(tmp_path, bert)
+        with pytest.raises(HomefireError):
+            await engine.embed(of("hello"))
+        await engine.start()
+        await engine.stop()
+        assert await engine.wait() == ""
+        with pytest.raises(EngineDied):
+            await engine.embed(of("hello"))
+
+    run(scenario())
+
+
+def test_crash_while_embedding(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            under_way = [asyncio.ensure_future(engine.embed(of(*["hello " * 60] * 20_000))) for _ in range(SLOTS)]
+            await asyncio.sleep(0.3)
+            plug.crash(engine)
+            for task in under_way:
+                with pytest.raises(EngineDied):
+                    await task
+            assert await engine.wait() == plug.cause
+
+    run(scenario())
+
+
+def test_leaving_while_embedding_keeps_nothing(plug: Plug, tmp_path: Path, bert: Path) -> None:
+    async def scenario() -> None:
+        async with embedding(plug, tmp_path, bert) as engine:
+            asked = [asyncio.ensure_future(engine.embed(of(*["hello " * 60] * 20_000))) for _ in range(SLOTS * 5)]
+            await asyncio.sleep(0.3)
+            for task in asked:
+                task.cancel()
+            assert all(
+                isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*asked, return_exceptions=True)
+            )
+            found = await asyncio.wait_for(engine.embed(of("hello")), 10)
+            assert len(found.vectors) == 1
 
     run(scenario())

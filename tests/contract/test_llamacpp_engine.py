@@ -12,6 +12,7 @@ import signal
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,26 @@ import pytest
 from fakes.models import truncated, without_tokenizer
 from homefire.engines.engine import EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import ContextOverflow, EngineDied, EngineFailed
+from homefire.errors import ContextOverflow, EngineDied, EngineFailed, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling
 from tests.conftest import command_lines
-from tests.contract.test_engine import LONG, PLUGS, check_whole, collect, llamacpp_spec, long, run, running, short
+from tests.contract import tiny_bert
+from tests.contract.test_engine import (
+    LONG,
+    PLUGS,
+    bert_spec,
+    check_whole,
+    collect,
+    cosine,
+    embedding,
+    llamacpp_spec,
+    long,
+    of,
+    run,
+    running,
+    short,
+    values,
+)
 
 
 def children(folder: Path) -> list[str]:
@@ -100,6 +117,55 @@ def test_no_prompt_in_the_log_or_on_the_command_line(tmp_path: Path) -> None:
             assert children(tmp_path), "or the next line proves nothing"
             assert not any("hollyhock" in line for line in children(tmp_path))
         assert b"hollyhock" not in (tmp_path / "engine.log").read_bytes()
+
+    run(scenario())
+
+
+def test_no_text_that_is_embedded_in_the_log(tmp_path: Path) -> None:
+    file = tiny_bert.make(tmp_path)
+
+    async def scenario() -> None:
+        async with embedding(PLUGS["llamacpp"], tmp_path, file) as engine:
+            await engine.embed(of("hollyhock", "hollyhock " * 99, truncate=True))
+            with pytest.raises(ContextOverflow):
+                await engine.embed(of("hollyhock " * 99))
+        assert b"hollyhock" not in (tmp_path / "engine.log").read_bytes()
+
+    run(scenario())
+
+
+def test_an_embedding_model_that_names_no_pooling(tmp_path: Path) -> None:
+    file = tiny_bert.make(tmp_path, pooling=False)
+
+    async def scenario() -> None:
+        engine = LlamaCpp(bert_spec(tmp_path, file))
+        with pytest.raises(EngineFailed, match="makes no embeddings"):
+            await engine.start()
+        assert children(tmp_path) == [], "it was loaded, and is gone again"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("context", [64, 4096])
+def test_accents_case_and_unknown_words_of_a_bert(tmp_path: Path, context: int) -> None:
+    """A window larger than the model's positions changes nothing."""
+    file = tiny_bert.make(tmp_path)
+
+    async def scenario() -> None:
+        engine = LlamaCpp(replace(bert_spec(tmp_path, file), context=context))
+        await engine.start()
+        try:
+            found = await engine.embed(of("cafe", "CAFÉ", "cafe\u0301", (2, 10, 3), "한국", "[UNK]", "hello"))
+            plain, *same, unknown, token, other = values(found)
+            assert all(cosine(plain, vector) > 0.99999 for vector in same)
+            assert cosine(unknown, token) > 0.99999 > cosine(plain, other)
+            with pytest.raises(ContextOverflow, match="at most 64"):
+                await engine.embed(of("hello " * 63))
+            with pytest.raises(InvalidRequest, match="invalid tokens") as caught:
+                await engine.embed(of((2, 99, 3)))
+            assert caught.value.param == "input"
+        finally:
+            await engine.stop()
 
     run(scenario())
 

@@ -1,4 +1,4 @@
-"""OpenAI's own Python client against a real daemon with the pilot.
+"""OpenAI's own Python client against a real daemon with the pilot, and one with a tiny embedding model.
 
 Promises: what that client can send is answered in the form that it parses, streamed or not; what is wrong or not supported
 becomes the exception that the client's users know, with our code.
@@ -18,6 +18,7 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam, ChatCompletionToolParam
 
 from tests.conftest import RunningDaemon
+from tests.contract import tiny_bert
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
 # The pilot's token for "<tool_call>".
@@ -349,13 +350,115 @@ def test_bad_key(client: openai.OpenAI) -> None:
     assert caught.value.code == "bad_key"
 
 
-def test_embeddings(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
+# ------------------------------------------------------------------------------------------------------- embeddings
+
+
+def test_no_embeddings_of_a_chat_model(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(model="pilot", input="hello")
-    assert caught.value.code == "no_embedding_model"
-    with pytest.raises(openai.NotFoundError) as caught:
+    assert (caught.value.code, caught.value.param) == ("wrong_model_kind", "model")
+    with pytest.raises(openai.NotFoundError) as missing:
         client.embeddings.create(model="text-embedding-3-small", input=["hello"])
-    assert caught.value.code in ("unknown_model", "no_embedding_model")
+    assert missing.value.code == "unknown_model"
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
+    """The official client of a daemon that has a tiny embedding model beside the pilot."""
+    file = tiny_bert.make(tmp_path_factory.mktemp("bert"))
+    running = RunningDaemon(tmp_path_factory.mktemp("home"), HOMEFIRE_THREADS="1").start()
+    try:
+        with running.client() as home:
+            for _ in home.stream("/homefire/v1/models/import", {"path": str(file), "name": "bert"}):
+                pass
+        with openai.OpenAI(base_url=f"{running.url}/v1", api_key=running.key, max_retries=0, timeout=60) as made:
+            yield made
+    finally:
+        running.stop()
+
+
+def near(one: list[float], other: list[float]) -> bool:
+    """Whether two vectors of length one say the same."""
+    return sum(a * b for a, b in zip(one, other, strict=True)) > 0.99999
+
+
+def test_embeddings(embedder: openai.OpenAI) -> None:
+    """The client asks for base64 of its own accord and hands out numbers."""
+    answer = embedder.embeddings.create(model="bert", input="hello world")
+    assert (answer.object, answer.model) == ("list", "bert")
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 4
+    (row,) = answer.data
+    assert (row.object, row.index, len(row.embedding)) == ("embedding", 0, tiny_bert.WIDTH)
+    assert near(row.embedding, row.embedding)
+    numbers = embedder.embeddings.create(model="bert", input="hello world", encoding_format="float").data[0]
+    assert numbers.embedding == row.embedding, "both forms hold the same 32-bit floats"
+
+
+def test_embeddings_of_every_kind_of_input(embedder: openai.OpenAI) -> None:
+    texts = ["hello", "world", "hello world", "unable, cafe!"]
+    rows = embedder.embeddings.create(model="bert", input=texts).data
+    assert [row.index for row in rows] == [0, 1, 2, 3]
+    for text, row in zip(texts, rows, strict=True):
+        assert near(embedder.embeddings.create(model="bert", input=text).data[0].embedding, row.embedding)
+    tokens = [[2, 5, 3], [2, 6, 3], [2, 5, 6, 3]]
+    for one, row, ids in zip(embedder.embeddings.create(model="bert", input=tokens).data, rows, tokens, strict=False):
+        assert near(one.embedding, row.embedding)
+        assert near(embedder.embeddings.create(model="bert", input=ids).data[0].embedding, row.embedding)
+
+
+def test_shorter_embeddings(embedder: openai.OpenAI) -> None:
+    whole = embedder.embeddings.create(model="bert", input="hello world").data[0].embedding
+    short = embedder.embeddings.create(model="bert", input="hello world", dimensions=8).data[0].embedding
+    length = math.sqrt(sum(value * value for value in whole[:8]))
+    assert short == pytest.approx([value / length for value in whole[:8]], abs=1e-6)
+
+
+def test_the_only_embedding_model_answers_where_none_is_named(embedder: openai.OpenAI) -> None:
+    answer = embedder.embeddings.create(model=openai.omit, input="hello")  # type: ignore[arg-type]
+    assert answer.model == "bert"
+
+
+TOO_LONG = "hello " * 65
+NO_EMBEDDINGS: list[Refusal] = [
+    ("empty text", {"input": ""}, openai.BadRequestError, "invalid_request", "input"),
+    ("empty text in a list", {"input": ["hello", ""]}, openai.BadRequestError, "invalid_request", "input[1]"),
+    ("no texts", {"input": []}, openai.BadRequestError, "invalid_request", "input"),
+    ("no tokens", {"input": [[]]}, openai.BadRequestError, "invalid_request", "input[0]"),
+    ("too many texts", {"input": ["hello"] * 2049}, openai.BadRequestError, "invalid_request", "input"),
+    ("unknown token", {"input": [9999]}, openai.BadRequestError, "invalid_request", "input"),
+    ("too long", {"input": ["hello", TOO_LONG]}, openai.BadRequestError, "context_length_exceeded", "input[1]"),
+    ("too many values", {"dimensions": 65}, openai.BadRequestError, "invalid_request", "dimensions"),
+    ("encoding", {"encoding_format": "hex"}, openai.BadRequestError, "invalid_request", "encoding_format"),
+    ("unknown field", {"extra_body": {"foo": 1}}, openai.BadRequestError, "invalid_request", "foo"),
+    ("unknown model", {"model": "none"}, openai.NotFoundError, "unknown_model", "model"),
+    ("chat model", {"model": "pilot"}, openai.BadRequestError, "wrong_model_kind", "model"),
+]
+
+
+@pytest.mark.parametrize("row", NO_EMBEDDINGS, ids=[row[0] for row in NO_EMBEDDINGS])
+def test_refused_embeddings(embedder: openai.OpenAI, row: Refusal) -> None:
+    _, fields, kind, code, param = row
+    with pytest.raises(kind) as caught:
+        embedder.embeddings.create(**{"model": "bert", "input": "hello", **fields})
+    assert (caught.value.code, caught.value.param) == (code, param)
+    assert isinstance(caught.value.body, dict) and caught.value.body["next_step"]
+
+
+def test_a_text_that_is_too_long_is_cut_only_if_the_request_says_so(embedder: openai.OpenAI) -> None:
+    answer = embedder.embeddings.create(model="bert", input=TOO_LONG, extra_body={"truncate": True})
+    assert answer.usage.prompt_tokens == 64
+    whole = embedder.embeddings.create(model="bert", input="hello " * 62)
+    assert near(answer.data[0].embedding, whole.data[0].embedding)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_an_embedding_model_does_not_chat(embedder: openai.OpenAI, stream: bool) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(embedder, model="bert", stream=stream)
+    assert (caught.value.code, caught.value.param) == ("wrong_model_kind", "model")
+    with pytest.raises(openai.BadRequestError) as also:
+        embedder.completions.create(model="bert", prompt="hello", stream=stream)
+    assert also.value.code == "wrong_model_kind"
 
 
 # ---------------------------------------------------------------------------------------------------- many at once

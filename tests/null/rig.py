@@ -9,30 +9,56 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest import mock
 from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
 from homefire.engines.engine import Engine
 from homefire.engines.null import Null
-from homefire.models import Library, library
+from homefire.errors import SourceUnreachable
+from homefire.hardware import Machine
+from homefire.models import catalogue
+from homefire.models.advice import Advice, KeptInStore
+from homefire.models.library import Library, Roles
+from homefire.models.origin import Credential, Http, Page, Stream
+from homefire.models.pulls import Pulls
+from homefire.models.sources import Places
+from homefire.models.wheels import Indexes
+from homefire.models.workshop import Workshop
 from homefire.paths import Paths
 from homefire.residency import Keeper
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.holds import Holds
+from homefire.server.model_routes import ModelRooms
+from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
 from homefire.store import Blobs, Conversations, Keys, Store
-from tests.null.gguf_file import small
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
 AT = "/homefire/v1"
 Headers = list[tuple[str, str]]
+
+
+# Fixed, so that what fits does not depend on where the tests run.
+MACHINE = Machine("Linux 6", "a processor", 4, 16 << 30, 12 << 30)
+
+
+class Unplugged:
+    """An `Http` that reaches nothing."""
+
+    def open(
+        self, url: str, headers: Mapping[str, str], credential: Credential | None = None
+    ) -> AbstractAsyncContextManager[Stream]:
+        raise SourceUnreachable("There is no network.")
+
+    async def get(self, url: str, accept: str, credential: Credential | None = None) -> Page:
+        raise SourceUnreachable("There is no network.")
 
 
 @dataclass
@@ -134,6 +160,12 @@ class Call:
             await self._news.wait_for(lambda: text in self.body or self.ended)
         assert text in self.body, self.body
 
+    async def until_count(self, text: bytes, count: int) -> None:
+        """Waits until the body so far holds `text` so many times."""
+        async with asyncio.timeout(5), self._news:
+            await self._news.wait_for(lambda: self.body.count(text) >= count or self.ended)
+        assert self.body.count(text) >= count, self.body
+
     async def begun(self) -> None:
         """Waits until the answer has begun, or there will be none."""
         async with asyncio.timeout(5), self._news:
@@ -207,13 +239,19 @@ class House:
 
 @asynccontextmanager
 async def house(
-    home: Path, delay: float = 0.0, fail_after: int | None = None, body_limit: int = 1 << 20, queue: int = 8
+    home: Path,
+    *,
+    delay: float = 0.0,
+    fail_after: int | None = None,
+    body_limit: int = 1 << 20,
+    queue: int = 8,
+    http: Http | None = None,
+    reach: Reach = Reach(tried=True),  # noqa: B008
 ) -> AsyncIterator[House]:
-    """The application on `home`. `delay` and `fail_after` are the null engine's."""
+    """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
+    what is found of it."""
     paths = Paths(home)
     paths.prepare()
-    pilot = home / "pilot.gguf"
-    pilot.write_bytes(small())
     store = Store(paths.database)
     store.open()
     engines: list[Null] = []
@@ -224,22 +262,35 @@ async def house(
             engines.append(self)
 
     def make_engine(name: str) -> Engine:
+        holds.check(name)
         return Noted(models.get(name).name, delay, fail_after)
 
-    with mock.patch.object(library, "PILOT_FILE", pilot):
-        models = Library(store, paths, Blobs(paths))
-        await models.open()
+    blobs = Blobs(paths)
+    models = Library(store, paths, blobs)
+    await models.open()
     authority = Authority(Keys(store), paths, "homefire_7373")
     await authority.open()
     key = json.loads(paths.keys.read_text("utf-8"))["local"]
+    await (roles := Roles(store, models)).open()
+    known = catalogue.load()
+    pulls = Pulls(models, known, http or Unplugged(), Places(ollama=()), Indexes(()))
+    await pulls.open()
+    await (advice := Advice(models, known, KeptInStore(store), lambda: MACHINE)).open()
+    holds = Holds()
+
+    async def try_reach() -> Reach:
+        return reach
+
+    shelf = ModelRooms(models, roles, pulls, Workshop(models, paths, blobs), advice, holds, try_reach, lambda: MACHINE)
     keeper = Keeper(make_engine, 5.0, queue)
     conversations = Conversations(store)
-    identity = Identity(f"http://{HOST}", home, "pilot", time.time(), list)
+    identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
-    rooms = Rooms(identity, authority, keeper, models, conversations, hosts, body_limit)
+    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit)
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
+        await pulls.close()
         await keeper.close()
         store.close()
 

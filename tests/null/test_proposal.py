@@ -68,6 +68,13 @@ def test_without_a_hub_what_is_here_is_used() -> None:
     assert found.download_bytes == 0 and all(choice.installed for choice in found.choices)
 
 
+def test_what_is_here_is_proposed_as_it_is_here() -> None:
+    found = propose(GPU_24, load(), judge=quick, installed={"qwen3-4b": ("Q6_K",)}, hub=False).choice("main")
+    assert (found.model, found.quantization, found.installed, found.download_bytes) == ("qwen3-4b", "Q6_K", True, 0)
+    unknown = propose(GPU_24, load(), judge=quick, installed={"qwen3-4b"}, hub=False).choice("main")
+    assert unknown.quantization == "Q8_0"
+
+
 def quick(entry: Entry, quantization: str, context: int, taken: tuple[int, int]) -> Estimate:
     return Estimate(True, 5, 7, (90.0, 100.0, 110.0), "quick")
 

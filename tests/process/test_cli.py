@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from homefire.models.library import PILOT_FILE
 from tests.conftest import ROOT, RunningDaemon
 from tests.contract import raw
 
+PILOT_WEIGHTS = ROOT / "pilot" / "weights"
 Done = subprocess.CompletedProcess[str]
 
 
@@ -68,14 +71,29 @@ def refused_as_json(done: Done, code: str) -> dict[str, Any]:
 def test_help_and_version(home: RunningDaemon) -> None:
     whole = home.cli("--help")
     assert whole.returncode == 0
-    for verb in ("up", "down", "status", "link", "chat", "models", "key", "doctor"):
+    for verb in ("setup", "up", "down", "status", "link", "chat", "models", "key", "doctor"):
         assert verb in whole.stdout
         assert home.cli(verb, "--help").returncode == 0
     assert home.cli("--version").stdout == f"homefire {homefire.__version__}\n"
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("nothing",), ("status", "--colour"), ("key",), ("models", "import"), ("key", "x")]
+    "words",
+    [
+        (),
+        ("nothing",),
+        ("status", "--colour"),
+        ("key",),
+        ("key", "x"),
+        ("models", "import"),
+        ("models", "fly"),
+        ("models", "pull"),
+        ("models", "quantize", "pilot"),
+        ("models", "downloads", "eat", "1"),
+        ("models", "downloads", "pause", "first"),
+        ("models", "fit", "pilot", "--context", "much"),
+        ("setup", "--maybe"),
+    ],
 )
 def test_wrong_calls(home: RunningDaemon, words: tuple[str, ...]) -> None:
     done = home.cli(*words)
@@ -214,6 +232,94 @@ def test_models_that_cannot_be_imported(home: RunningDaemon, tmp_path: Path) -> 
     assert home.cli("models", "remove", "twin").stdout == "Removed twin.\n"
     refused(home.cli("models", "remove", "pilot"), "built_in_model")
     assert list(home.paths.blobs.glob("part-*")) == []
+
+
+def test_models_search_show_and_fit(home: RunningDaemon) -> None:
+    found = parsed(home.cli("models", "search", "qwen3", "--json"))["models"]
+    assert {"qwen3-0.6b", "qwen3-8b"} <= {row["name"] for row in found}
+    assert "qwen3-8b" in home.cli("models", "search", "qwen3").stdout
+    shown = parsed(home.cli("models", "show", "pilot", "--json"))
+    assert (shown["installed"], shown["model"]["source"]) == (True, "built-in")
+    fit = parsed(home.cli("models", "fit", "pilot", "--context", "1024", "--json"))
+    assert fit["fits"] in ("gpu", "cpu")
+    assert fit["interval"][0] <= fit["total_bytes"] <= fit["interval"][1]
+    words = home.cli("models", "fit", "llama-3.1-70b", "--context", "4096").stdout
+    assert "tokens of context" in words
+    assert "\x1b" not in words, "no colours in a pipe"
+    refused(home.cli("models", "fit", "nothing"), "unknown_model")
+    refused(home.cli("models", "fit", "pilot", "--kv", "Q99"), "invalid_request")
+    refused(home.cli("models", "search", "--capability", "flying"), "invalid_request")
+
+
+def test_models_pull_verify_and_carry(home: RunningDaemon, tmp_path: Path) -> None:
+    (copy := tmp_path / "carried.gguf").write_bytes(PILOT_FILE.read_bytes())
+    pulled = parsed(home.cli("models", "pull", f"file:{copy}", "--json"))
+    assert (pulled["model"]["name"], pulled["download"]["state"]) == ("carried", "done")
+    assert home.cli("models", "pull", f"file:{copy}").stdout.startswith("carried is here."), "again is no error"
+    copy.unlink()
+    assert parsed(home.cli("models", "verify", "carried", "--json")) == {
+        "name": "carried", "ok": True, "bad": [], "bytes": PILOT_FILE.stat().st_size,
+    }  # fmt: skip
+    assert home.cli("models", "pin", "carried").returncode == 0
+    refused(home.cli("models", "remove", "carried"), "model_pinned")
+    assert home.cli("models", "unpin", "carried").returncode == 0
+    bundle = tmp_path / "carried.tar"
+    assert parsed(home.cli("models", "export", "carried", str(bundle), "--json"))["path"] == str(bundle)
+    assert home.cli("models", "remove", "carried").returncode == 0
+    back = parsed(home.cli("models", "import", str(bundle), "--json"))
+    assert back["name"] == "carried"
+    assert parsed(home.cli("chat", "--json", "--model", "carried", "--max-tokens", "3", "hello"))["content"]
+    blob = home.paths.blob(back["digest"])
+    blob.chmod(0o600)
+    with blob.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x55")
+    broken = home.cli("models", "verify", "carried")
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert "changed or missing" in broken.stderr
+    assert home.cli("models", "remove", "carried").returncode == 0
+    assert [file for file in home.paths.blobs.rglob("*") if file.is_file()] == []
+
+
+def test_models_convert_and_quantize(home: RunningDaemon, tmp_path: Path) -> None:
+    whole = parsed(home.cli("models", "convert", str(PILOT_WEIGHTS), "--name", "whole", "--json"))
+    assert (whole["source"], whole["quantization"], whole["kind"]) == ("converted", "F16", "chat")
+    made = parsed(home.cli("models", "quantize", "whole", "Q4_0", "--name", "smaller", "--json"))
+    assert (made["name"], made["source"]) == ("smaller", "quantized")
+    assert made["size_bytes"] < PILOT_FILE.stat().st_size < whole["size_bytes"]
+    assert parsed(home.cli("chat", "--json", "--model", "smaller", "--max-tokens", "3", "hello"))["content"]
+    refused(home.cli("models", "quantize", "pilot", "Q4_0", "--name", "twice"), "invalid_request")
+    refused(home.cli("models", "quantize", "whole", "Q99"), "invalid_request")
+    for name in ("whole", "smaller"):
+        assert home.cli("models", "remove", name).returncode == 0
+    refused(home.cli("models", "convert", str(tmp_path)), "invalid_request")
+
+
+def test_a_remove_during_a_load(home: RunningDaemon, tmp_path: Path) -> None:
+    """Whichever comes first: the request is answered or refused with a clear error, the model is gone and so is its file."""
+    (copy := tmp_path / "going.gguf").write_bytes(PILOT_FILE.read_bytes())
+    body = json.dumps({"model": "going", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3}).encode()
+    for wait in (0.0, 0.05, 0.2, 0.5):
+        assert home.cli("models", "import", str(copy)).returncode == 0
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(raw.call, home, "POST", "/v1/chat/completions", body)
+            time.sleep(wait)
+            assert raw.call(home, "DELETE", "/homefire/v1/models/going").status == 204
+            answer = asked.result(60)
+        assert answer.status == 200 or answer.code in ("unknown_model", "engine_failed", "engine_died"), answer.body
+        assert [file for file in home.paths.blobs.rglob("*") if file.is_file()] == []
+    assert parsed(home.cli("chat", "--json", "--max-tokens", "3", "hello"))["content"]
+
+
+def test_models_downloads(home: RunningDaemon) -> None:
+    begun = parsed(home.cli("models", "pull", "https://127.0.0.1:1/far.gguf", "--detach", "--json"))
+    assert begun["target"] == "far"
+    id = str(begun["id"])
+    assert parsed(home.cli("models", "downloads", "pause", id, "--json"))["state"] in ("paused", "failed")
+    assert begun["id"] in [each["id"] for each in parsed(home.cli("models", "downloads", "--json"))["downloads"]]
+    assert parsed(home.cli("models", "downloads", "cancel", id, "--json"))["state"] == "cancelled"
+    refused(home.cli("models", "downloads", "cancel", "99"), "unknown_download")
+    refused(home.cli("models", "downloads", "cancel"), "invalid_request")
 
 
 @pytest.mark.parametrize("name", ["..", "../keys/local", "../../etc/passwd", "a/b", "%2e%2e", "pilot?", "pilot#x"])

@@ -248,6 +248,22 @@ def test_ctrl_c_in_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_stopped_while_it_is_spawned(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        child = make(tmp_path)
+        start = asyncio.ensure_future(child.start())
+        await asyncio.sleep(0)  # now it waits for the process to be made
+        assert child.state == "starting" and child.pid is None
+        await child.stop()
+        with pytest.raises(EngineFailed, match="was stopped before it was ready"):
+            await start
+        state: str = child.state
+        assert state == "ended"
+        assert processes(tmp_path) == []
+
+    run(scenario())
+
+
 def test_program_that_does_not_exist(tmp_path: Path) -> None:
     async def scenario() -> None:
         child = Child(ChildSpec("The child", (str(tmp_path / "nothing"),), tmp_path / "child.log"))
