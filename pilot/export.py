@@ -95,7 +95,9 @@ def write_gguf(target: Path, kind: str, state: dict[str, Any], tokenizer: Tokeni
 def write_safetensors(folder: Path, shape: Shape, tokenizer_file: Path, values: dict[str, Any]) -> None:
     """The weights in 16 bits, with the configuration a llama of the transformers library has."""
     folder.mkdir(parents=True, exist_ok=True)
-    renamed = {hugging_name(name): half_split(name, value, shape).astype(np.float16) for name, value in values.items()}
+    renamed: dict[str, np.ndarray[Any, Any]] = {
+        hugging_name(name): half_split(name, value, shape).astype(np.float16) for name, value in values.items()
+    }
     beside = folder / "model.new"
     save_file(renamed, beside, {"format": "pt"})
     beside.replace(folder / "model.safetensors")
@@ -180,7 +182,8 @@ def half_split(name: str, value: np.ndarray[Any, Any], shape: Shape) -> np.ndarr
         return value
     heads = shape.heads if part == "q" else shape.kv_heads
     turned = value.reshape(heads, shape.head_width // 2, 2, -1).swapaxes(1, 2)
-    return np.ascontiguousarray(turned.reshape(value.shape))
+    out: np.ndarray[Any, Any] = np.ascontiguousarray(turned.reshape(value.shape))
+    return out
 
 
 def describe(writer: gguf.GGUFWriter, shape: Shape, run: dict[str, Any], parameters: int) -> None:

@@ -35,6 +35,26 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
 
 
+STRIDE = 256  # queries taken together: none of them looks behind the last of them
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Softmax attention where `mask`, which never looks ahead, is True; each of q, k, v is (batch, heads, time, head width).
+
+    Written out because PyTorch's own kernel, given a mask, takes 1.2 (rows of 512) to 1.8 times (256) as long on two cores
+    and does not leave out what lies ahead (docs/log.md).
+    """
+    time, parts = q.shape[-2], []
+    for start in range(0, time, STRIDE):
+        stop = min(start + STRIDE, time)
+        scores = torch.matmul(q[:, :, start:stop], k[:, :, :stop].transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+        scores = torch.where(mask[:, :, start:stop, :stop], scores, -1e4)
+        share = (scores - scores.detach().amax(-1, keepdim=True)).exp()
+        total = share.sum(-1, keepdim=True)
+        parts.append((torch.matmul(share.to(v.dtype), v[:, :, :stop]).float() / total).to(v.dtype))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -2)
+
+
 class Block(nn.Module):  # type: ignore[misc]
     """Attention and a gated feed-forward layer."""
 
@@ -62,7 +82,7 @@ class Block(nn.Module):  # type: ignore[misc]
         repeat = self.shape.heads // self.shape.kv_heads
         if repeat > 1:
             k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        seen = attention(q, k, v, mask)
         x = x + self.o(seen.transpose(1, 2).reshape(batch, time, width))
         h = self.norm_hidden(x)
         down: Tensor = self.down(F.silu(self.gate(h)) * self.up(h))

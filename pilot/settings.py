@@ -38,7 +38,7 @@ class Plan:
     copying_later: float = 0.03
     prompt_weight: float = 0.25
     prompt_share: float = 0.0
-    rows: tuple[int, ...] = (256, 512, 1024, 2048)
+    rows: tuple[int, ...] = (128, 256, 384, 512, 768, 1024, 1536)
     batch_tokens: int = 4096
     learned_share: float = 0.5  # of the positions of a batch, at most
     minutes: float = 40.0

@@ -190,8 +190,8 @@ def exchange(rng: random.Random) -> list[Turn]:
 
 
 def document(rng: random.Random) -> Dialogue:
-    """One to three questions."""
-    count = rng.choices((1, 2, 3), (5, 3, 2))[0]
+    """One to four questions."""
+    count = rng.choices((1, 2, 3, 4), (4, 3, 2, 1))[0]
     return Dialogue([turn for _ in range(count) for turn in exchange(rng)])
 
 

@@ -331,8 +331,9 @@ def stepped(steps: tuple[Step, ...]) -> list[Turn]:
 
 
 def document(rng: random.Random) -> Dialogue:
-    """One chain, at times two under one head."""
-    chains = [demonstration(rng) if rng.random() < 0.04 else chain(rng) for _ in range(2 if rng.random() < 0.3 else 1)]
+    """One chain, or two or three under one head."""
+    many = rng.choice((1, 2, 2, 3))
+    chains = [demonstration(rng) if rng.random() < 0.04 else chain(rng) for _ in range(many)]
     tools = shown([step.name for one in chains for step in one.steps], rng)
     turns: list[Turn] = []
     for one in chains:

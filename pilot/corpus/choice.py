@@ -121,7 +121,7 @@ def made_up(rng: random.Random) -> tuple[Tool, Wish]:
 def document(rng: random.Random) -> Dialogue:
     """One wish, or several under one head; the last may end at its call, sometimes in the form of a forced call."""
     count = rng.choices((1, 2, 3, 4, 5, 6, 7, 8, 10, 12), (5, 15, 18, 17, 13, 9, 5, 3, 3, 12))[0]
-    many = rng.randrange(3, 7) if count >= 8 else rng.choice((1, 1, 1, 1, 1, 1, 2, 2, 3, 4))
+    many = rng.randrange(4, 9) if count >= 8 else rng.choice((1, 2, 3, 4, 5, 6)) if count > 1 else rng.choice((1, 2))
     responds = count > 1 and rng.random() < 0.5
     names = company(rng, count - responds)
     tools = [TOOLS[name] for name in names] + [TOOLS[RESPOND]] * responds

@@ -399,7 +399,7 @@ def exchange(rng: random.Random) -> list[Turn]:
 
 def document(rng: random.Random) -> Dialogue:
     """One wish, or a few one after another, under the one system message."""
-    count = 1 if rng.random() < 0.5 else rng.randrange(2, 7)
+    count = 1 if rng.random() < 0.35 else rng.randrange(2, 11)
     return Dialogue([Turn("system", PROMPT), *(turn for _ in range(count) for turn in exchange(rng))])
 
 

@@ -178,7 +178,7 @@ def exchange(rng: random.Random) -> list[Turn]:
 
 def document(rng: random.Random) -> Dialogue:
     """One line, or a few one after another, under the one system message."""
-    count = 1 if rng.random() < 0.5 else rng.randrange(2, 9)
+    count = 1 if rng.random() < 0.3 else rng.randrange(2, 17)
     return Dialogue([Turn("system", PROMPT), *(turn for _ in range(count) for turn in exchange(rng))])
 
 

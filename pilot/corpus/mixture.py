@@ -44,19 +44,19 @@ SKILLS: dict[str, Skill] = {
 }
 # Skill to (share of the tokens, mean tokens of a document).
 SHARES: dict[str, tuple[float, float]] = {
-    "intents": (8, 73),
-    "choice": (16, 365),
-    "chains": (18, 437),
-    "troubles": (8, 399),
-    "reading": (18, 250),
-    "labels": (3, 119),
-    "hanoi": (12, 170),
-    "arithmetic": (5, 122),
-    "itself": (4, 74),
-    "bad_input": (1.5, 73),
-    "talk": (3.5, 74),
-    "extract": (1.5, 67),
-    "toolcalls": (1.5, 141),
+    "intents": (5.5, 119),
+    "choice": (19, 528),
+    "chains": (19.5, 576),
+    "troubles": (11, 403),
+    "reading": (18, 339),
+    "labels": (4, 201),
+    "hanoi": (6.5, 162),
+    "arithmetic": (5.5, 148),
+    "itself": (3, 76),
+    "bad_input": (2, 77),
+    "talk": (4, 76),
+    "extract": (1, 68),
+    "toolcalls": (1, 137),
 }
 # How much a learned token of a skill counts. An intent is decided in one token, a state of Hanoi is copied in forty: counted
 # alike, the first would be 2 % of the loss (measured after 6 million tokens).
