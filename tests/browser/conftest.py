@@ -34,6 +34,10 @@ FLAGS = [
     "--disable-sync",
 ]
 
+# How long anything is waited for: a busy machine takes its time, and no test is about that.
+PATIENCE_MS = 60_000
+sync_api.expect.set_options(timeout=PATIENCE_MS)
+
 WATCH_POLICY = """
 window.brokenPolicies = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -129,7 +133,7 @@ def visit(chromium: Any, daemon: Any) -> Iterator[Callable[..., Visit]]:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch, locale="en-GB"
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(WATCH_POLICY)
         context.add_init_script(WATCH_GROWTH)
         made = Visit(context.new_page(), context, to.url.rstrip("/"))

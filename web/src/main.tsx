@@ -10,6 +10,7 @@ import { beginSession } from "./session/session";
 import "./style/hearth.css";
 import "./style/rooms.css";
 import "./style/thread.css";
+import "./style/models.css";
 
 beginSession();
 beginRoute();

@@ -1,9 +1,11 @@
 /*
- * Which conversation the address names: `#/c/ID`, or none (`#/`).
+ * What the address names: a conversation (`#/c/ID`), a new one (`#/`), or the models (`#/models`).
  * Promises: the address is the only place where this is kept, so reload, bookmarks and the browser's back button find it.
  * Does not cover: login codes; session.ts has taken them out before this looks.
  */
 import { Cell } from "../cell";
+
+export type Room = "conversations" | "models";
 
 export function conversationInFragment(fragment: string): string | null {
   const match = /^#\/c\/([^/?#]+)$/.exec(fragment);
@@ -15,20 +17,35 @@ export function conversationInFragment(fragment: string): string | null {
   }
 }
 
+export const roomInFragment = (fragment: string): Room => (/^#\/models\/?$/.test(fragment) ? "models" : "conversations");
+
+/** The conversation that is shown; `null`: a new one, or another room. */
 export const route = new Cell<string | null>(null);
+export const room = new Cell<Room>("conversations");
 
 const fragmentFor = (id: string | null): string => (id === null ? "#/" : `#/c/${encodeURIComponent(id)}`);
 
 export function beginRoute(): void {
-  const read = (): void => route.set(conversationInFragment(location.hash));
+  const read = (): void => {
+    room.set(roomInFragment(location.hash));
+    route.set(conversationInFragment(location.hash));
+  };
   read();
   window.addEventListener("hashchange", read);
 }
 
 /** Goes to a conversation, or to a new one. `replace`: the step back does not lead to where one is now. */
 export function go(id: string | null, replace = false): void {
-  if (route.get() === id) return;
+  if (room.get() === "conversations" && route.get() === id) return;
   if (replace) history.replaceState(null, "", fragmentFor(id));
   else history.pushState(null, "", fragmentFor(id));
+  room.set("conversations");
   route.set(id);
+}
+
+export function goToModels(): void {
+  if (room.get() === "models") return;
+  history.pushState(null, "", "#/models");
+  room.set("models");
+  route.set(null);
 }

@@ -1,10 +1,11 @@
 /*
  * Which model answers.
  * Promises: shows what is installed with what one chooses by (size, context, whether it is in memory); arrow keys move,
- * Enter chooses. Does not cover: installing; the CLI does that, and the panel says how.
+ * Enter chooses. Does not cover: getting others; the panel leads to the page that does.
  */
 import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
+import { goToModels } from "../conversation/route";
 import { formatBytes, formatCount, formatParameters } from "../format";
 import type { Model } from "../wire/contract";
 import { Icon } from "./icons";
@@ -26,7 +27,7 @@ function moveInMenu(event: React.KeyboardEvent<HTMLElement>): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step === undefined) return;
   event.preventDefault();
-  const entries = [...event.currentTarget.querySelectorAll<HTMLElement>("[role=menuitemradio]")];
+  const entries = [...event.currentTarget.querySelectorAll<HTMLElement>("[role^=menuitem]")];
   const index = entries.indexOf(document.activeElement as HTMLElement);
   entries[(index + step + entries.length) % entries.length]?.focus();
 }
@@ -39,6 +40,7 @@ interface Props {
 
 export function ModelPicker({ desk, chosen, onChoose }: Props) {
   const { models, default: usual } = useCell(desk.models);
+  const speaking = models.filter((model) => (model.kind ?? "chat") === "chat");
   const name = chosen ?? usual ?? "No model";
   return (
     <Popover
@@ -55,7 +57,7 @@ export function ModelPicker({ desk, chosen, onChoose }: Props) {
     >
       {(close) => (
         <div className="models" onKeyDown={moveInMenu}>
-          {models.map((model) => (
+          {speaking.map((model) => (
             <button
               key={model.name}
               type="button"
@@ -78,9 +80,18 @@ export function ModelPicker({ desk, chosen, onChoose }: Props) {
               {model.name === name && <Icon name="check" />}
             </button>
           ))}
-          <p className="models-more">
-            Another one: <code>homefire models import FILE</code>
-          </p>
+          <a
+            className="models-more"
+            role="menuitem"
+            href="#/models"
+            onClick={(event) => {
+              event.preventDefault();
+              close();
+              goToModels();
+            }}
+          >
+            More models …
+          </a>
         </div>
       )}
     </Popover>

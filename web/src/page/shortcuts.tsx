@@ -15,12 +15,14 @@ const KEYS: [string[], string][] = [
   [["Esc"], "Stop the answer"],
   [[MOD, "K"], "Search conversations"],
   [[MOD, "Shift", "O"], "New conversation"],
+  [[MOD, "Shift", "L"], "Models"],
   [["?"], "Show this list"],
 ];
 
 export interface KeyActions {
   search: () => void;
   begin: () => void;
+  models: () => void;
   stop: () => void;
   help: () => void;
 }
@@ -44,6 +46,7 @@ export function useShortcuts(actions: KeyActions): void {
       };
       if (mod && !event.shiftKey && !event.altKey && key === "k") act(newest.current.search);
       else if (mod && event.shiftKey && !event.altKey && key === "o") act(newest.current.begin);
+      else if (mod && event.shiftKey && !event.altKey && key === "l") act(newest.current.models);
       else if (key === "escape") newest.current.stop();
       else if (event.key === "?" && !mod && !isField(event.target)) act(newest.current.help);
     };

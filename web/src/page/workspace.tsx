@@ -1,5 +1,5 @@
 /*
- * The page once one is logged in: the conversations beside the one that is shown.
+ * The page once one is logged in: the conversations beside the one that is shown, or beside the models.
  * Promises: below 720 px the conversations are a drawer, and what it covers cannot be reached; everything begins afresh when
  * the daemon has come back. Does not cover: logging in (login-screen.tsx).
  */
@@ -8,7 +8,9 @@ import { flushSync } from "react-dom";
 import { useCell } from "../cell";
 import { Desk } from "../conversation/desk";
 import type { LiveConversation } from "../conversation/live";
-import { go, route } from "../conversation/route";
+import { go, goToModels, room, route } from "../conversation/route";
+import { ModelsPage } from "../models/page";
+import { Shelf } from "../models/shelf";
 import { connection, returns } from "../session/connection";
 import { Sidebar } from "../sidebar/sidebar";
 import { Composer } from "../thread/composer";
@@ -92,7 +94,9 @@ function New({ desk, gone, onMenu }: { desk: Desk; gone: boolean; onMenu: () => 
 
 export function Workspace() {
   const [desk] = useState(() => new Desk());
+  const [shelf] = useState(() => new Shelf(desk));
   const id = useCell(route);
+  const atModels = useCell(room) === "models";
   const gone = useCell(connection) === "gone";
   const narrow = useNarrow();
   const [drawer, setDrawer] = useState(false);
@@ -105,6 +109,19 @@ export function Workspace() {
     void desk.refresh();
     return returns.watch(() => void desk.refresh());
   }, [desk]);
+
+  useEffect(() => {
+    // Downloads that an earlier visit began: their end is of interest wherever one is.
+    if (room.get() !== "models") shelf.transfers.look(false);
+    const stopWatching = returns.watch(() => {
+      shelf.transfers.look(room.get() === "models");
+      if (room.get() === "models") void shelf.refresh();
+    });
+    return () => {
+      stopWatching();
+      shelf.transfers.stop();
+    };
+  }, [shelf]);
 
   useEffect(() => {
     if (id !== null) void desk.freshen(id);
@@ -122,6 +139,10 @@ export function Workspace() {
     setDrawer(false);
     if (matchMedia("(pointer: fine)").matches) document.getElementById("composer-field")?.focus();
   }, []);
+  const openModels = useCallback(() => {
+    goToModels();
+    setDrawer(false);
+  }, []);
   const openMenu = useCallback(() => setDrawer(true), []);
 
   useShortcuts({
@@ -135,6 +156,7 @@ export function Workspace() {
       }
     },
     begin: () => open(null),
+    models: openModels,
     stop: () => (drawerOpen ? setDrawer(false) : live?.stop()),
     help: () => setHelp(true),
   });
@@ -143,20 +165,22 @@ export function Workspace() {
     <div className="workspace">
       <a
         className="skip"
-        href="#composer-field"
+        href={atModels ? "#models-main" : "#composer-field"}
         onClick={(event) => {
           event.preventDefault();
-          document.getElementById("composer-field")?.focus();
+          document.getElementById(atModels ? "models-main" : "composer-field")?.focus();
         }}
       >
-        Skip to the message field
+        {atModels ? "Skip to the models" : "Skip to the message field"}
       </a>
       <aside className={`sidebar ${drawerOpen ? "open" : ""}`} aria-label="Conversations and this machine" inert={narrow && !drawerOpen}>
-        <Sidebar desk={desk} shownId={id} onOpen={open} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
+        <Sidebar desk={desk} shelf={shelf} shownId={id} atModels={atModels} onOpen={open} onModels={openModels} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
       </aside>
       {drawerOpen && <div className="scrim" onClick={() => setDrawer(false)} />}
       <main className="main" inert={drawerOpen}>
-        {live ? (
+        {atModels ? (
+          <ModelsPage shelf={shelf} onMenu={openMenu} />
+        ) : live ? (
           <Existing desk={desk} live={live} gone={gone} onMenu={openMenu} />
         ) : (
           <New desk={desk} gone={gone} onMenu={openMenu} />

@@ -1,5 +1,5 @@
 /*
- * The conversations: begin, search, open, rename, delete; and below them how the machine is.
+ * The conversations: begin, search, open, rename, delete; the way to the models; and below them how the machine is.
  * Promises: everything by keyboard too; a search waits until the typing rests.
  * Does not cover: being a drawer on a narrow screen; workspace.tsx opens and closes it.
  */
@@ -7,11 +7,13 @@ import { useEffect, useRef, useState } from "react";
 import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
 import { formatDay, groupBy } from "../format";
+import type { Shelf } from "../models/shelf";
 import { Flame, Icon } from "../page/icons";
 import { ThemeSwitch } from "../page/theme-switch";
 import { sayError } from "../page/toasts";
 import { logout } from "../session/session";
 import { asErrorBody } from "../wire/request";
+import { ModelsLink } from "./models-link";
 import { ConversationRow } from "./row";
 import { StatusCorner } from "./status-corner";
 
@@ -19,8 +21,11 @@ const REST_MS = 220;
 
 interface Props {
   desk: Desk;
+  shelf: Shelf;
   shownId: string | null;
+  atModels: boolean;
   onOpen: (id: string | null) => void;
+  onModels: () => void;
   onShortcuts: () => void;
   onClose: () => void;
 }
@@ -58,7 +63,7 @@ function Search({ desk }: { desk: Desk }) {
   );
 }
 
-export function Sidebar({ desk, shownId, onOpen, onShortcuts, onClose }: Props) {
+export function Sidebar({ desk, shelf, shownId, atModels, onOpen, onModels, onShortcuts, onClose }: Props) {
   const list = useCell(desk.list.view);
   const now = new Date();
   const groups = groupBy(list.items, (head) => formatDay(head.updated_at, now));
@@ -78,6 +83,7 @@ export function Sidebar({ desk, shownId, onOpen, onShortcuts, onClose }: Props) 
         <button type="button" className="button new-conversation" onClick={() => onOpen(null)}>
           <Icon name="plus" /> New conversation
         </button>
+        <ModelsLink shelf={shelf} shown={atModels} onOpen={onModels} />
         <Search desk={desk} />
       </div>
       <nav className="conversations" aria-label="Conversations">

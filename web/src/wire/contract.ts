@@ -60,7 +60,8 @@ export interface ConversationPage {
 
 export interface Model {
   name: string;
-  source: "built-in" | "imported";
+  /** How it came: "built-in", "imported", "pulled", "converted", "quantized", "linked". */
+  source: string;
   size_bytes: number;
   architecture: string | null;
   parameters: number | string | null;
@@ -68,11 +69,39 @@ export interface Model {
   context_length: number | null;
   description: string | null;
   resident: boolean;
+  kind?: "chat" | "embedding" | "rerank" | "speech";
+  /** A pinned model cannot be removed. */
+  pinned?: boolean;
+  /** It lies in another program's store, and is used there. */
+  external?: boolean;
+  digest?: string | null;
+  /** The source as it was asked for; "" if it came from a file here. */
+  origin?: string;
+  files?: ModelFile[];
 }
+
+export interface ModelFile {
+  role: string;
+  name: string;
+  digest: string | null;
+  size_bytes: number;
+}
+
+export interface Disk {
+  used_bytes: number;
+  /** 0: no quota. */
+  quota_bytes: number;
+  free_bytes: number;
+}
+
+/** Which model does what: main, rlm, memory, embed. */
+export type Roles = Record<string, string | null>;
 
 export interface ModelList {
   default: string | null;
   models: Model[];
+  disk?: Disk;
+  roles?: Roles;
 }
 
 export interface EngineStatus {
