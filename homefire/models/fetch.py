@@ -168,6 +168,7 @@ class _Transfer:
         self._received = 0
         self._arriving: dict[int, int] = {}  # bytes of chunks that are under way
         self._reported = 0.0
+        self._later: asyncio.TimerHandle | None = None
 
     async def run(self) -> Fetched:
         """See `Fetcher.fetch`."""
@@ -179,6 +180,7 @@ class _Transfer:
             await self._hands.do(self._partial.sync, self._plan.unsynced())
             await self._hands.do(self._partial.finish)
         finally:
+            self._report_no_more()
             await _end(self._background)
             # Nothing has come: then nothing stays, least of all gigabytes that were only reserved.
             worthless = all(state < WRITTEN for state in self._plan.states)
@@ -317,12 +319,17 @@ class _Transfer:
                         index, digest = index + 1, 0
                     elif at == end:
                         index = last
+                # The last piece counts like any other: an ask may be no longer than one.
+                pause = self._fetcher.bucket.take(len(piece), time.monotonic())
+                if index < last:
+                    self._arriving[ask.first] = at - self._plan.span(index)[0]
+                else:
+                    self._arriving.pop(ask.first, None)
+                self._report()
+                if pause:
+                    await asyncio.sleep(pause)
                 if index >= last:
                     break
-                self._arriving[ask.first] = at - self._plan.span(index)[0]
-                self._report()
-                if pause := self._fetcher.bucket.take(len(piece), time.monotonic()):
-                    await asyncio.sleep(pause)
         finally:
             self._arriving.pop(ask.first, None)
         if index < last:
@@ -372,10 +379,26 @@ class _Transfer:
 
     def _report(self, last: bool = False) -> None:
         now = time.monotonic()
-        if last or now - self._reported >= REPORT_SECONDS:
+        wait = 0.0 if last else self._reported + REPORT_SECONDS - now
+        if wait > 0 and self._later is None:
+            # What came since the last report is told even if nothing comes after it: a connection may stand still now.
+            self._later = asyncio.get_running_loop().call_later(wait, self._report_late)
+        elif wait <= 0:
+            self._report_no_more()
             self._reported = now
             done = self._plan.done_bytes + (0 if last else sum(self._arriving.values()))
             self._progress(self._meter.seen(done, self._plan.size, now))
+
+    def _report_late(self) -> None:
+        self._later = None
+        self._reported = 0.0  # a timer may be a little early
+        self._report()
+
+    def _report_no_more(self) -> None:
+        """Takes back the report that was put off."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:
