@@ -96,7 +96,7 @@ class Plan:
         self._failures = 0
         self._not_before = 0.0
         self._asked = 0
-        self._anything = False
+        self._granted = False
         self._refetched = False
         if size is not None:
             self._set_size(size)
@@ -137,7 +137,7 @@ class Plan:
     def written(self, index: int, digest: int) -> None:
         """A chunk's bytes were handed to the operating system; they survive the end of this process, not of the machine."""
         self.states[index], self.digests[index] = WRITTEN, digest
-        self._failures, self._anything = 0, True
+        self._failures, self._granted = 0, True
 
     def synced(self, indexes: Iterable[int]) -> None:
         """The chunks are on the disk. One that was opened again meanwhile stays open."""
@@ -227,6 +227,7 @@ class Plan:
             # The stream from byte 0 is asked for anew, so that exactly one ask owns all chunks.
             self.mode = "whole"
             return Reaction("retry")
+        self._granted = True  # while its body still comes, another connection may already be refused
         return Reaction("use")
 
     def _other_file(self, total: int, headers: Mapping[str, str]) -> str | None:
@@ -269,7 +270,7 @@ class Plan:
         if status in (403, 451):
             # The signed addresses behind a hub's redirect expire in the middle of a long transfer.
             refused = SourceRefused(f"{said}: this file is not given to you.")
-            return self.lost(refused, now) if self._anything else Reaction("refuse", refused)
+            return self.lost(refused, now) if self._granted else Reaction("refuse", refused)
         if status in (404, 410):
             return Reaction("refuse", SourceNotFound(f"{said}: it has no such file."))
         if status == 416:

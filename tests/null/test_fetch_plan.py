@@ -171,6 +171,12 @@ def test_403_at_once_is_final() -> None:
     assert plan.answered(ask_of(plan), 403, {}, 0.0).kind == "refuse"
 
 
+def test_403_beside_an_answer_that_is_still_coming_is_not() -> None:
+    plan = plan_of()
+    assert plan.answered(ask_of(plan), 206, {"content-range": "bytes 0-9/95"}, 0.0).kind == "use"
+    assert plan.answered(ask_of(plan), 403, {}, 0.0).kind == "retry"
+
+
 def test_416_on_an_empty_file() -> None:
     plan = plan_of(None)
     ask = ask_of(plan)
