@@ -26,7 +26,8 @@ from homefire.models.gguf import read_header
 from homefire.models.gguf_writer import Tensor, text, texts, u32
 from homefire.models.library import Library
 from homefire.models.safetensors import read_safetensors
-from homefire.paths import ModelName, Paths
+from homefire.models.workshop import Workshop
+from homefire.paths import Paths
 from homefire.store import Blobs, Store
 
 GOALS: dict[str, tuple[str, float]] = {"good_header_ms": ("<=", 500), "bad_header_ms": ("<=", 50)}
@@ -118,14 +119,15 @@ async def again(folder: Path) -> tuple[float, float]:
     store = Store(paths.database)
     store.open()
     try:
-        library = Library(store, paths, Blobs(paths))
+        blobs = Blobs(paths)
+        library = Library(store, paths, blobs)
         await library.open()
         source = folder / "large.gguf"
         tensors = [Tensor("token_embd.weight", (ROW, SIZE // 2 // ROW), "F16")]
         gguf_writer.write(
             source, keys(0), tensors, lambda tensor: (os.urandom(1 << 20) for _ in range(tensor.size >> 20))
         )
-        model = await library.import_file(source, ModelName("large"), lambda done, total: None)
+        model = await Workshop(library, paths, blobs).bring(source, "large", lambda done, total: None)
         source.unlink()
         rates, ratios = [], []
         for _ in range(ROUNDS):

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -90,6 +91,14 @@ class Paths:
     def blob(self, digest: Digest) -> Path:
         """Where the blob of this digest lies, whether or not it is there."""
         return self.blobs / "sha256" / digest[:2] / digest
+
+    def new_part(self) -> Path:
+        """A name of its own for a file that is growing, on the blobs' disk."""
+        return self.blobs / f"part-{secrets.token_hex(8)}"
+
+    def all_parts(self) -> list[Path]:
+        """The growing files that are there."""
+        return list(self.blobs.glob("part-*"))
 
     def incoming(self, key: Digest) -> Path:
         """Where the files of an unfinished download come together; `key` is the sha256 of what it becomes. On the blobs' disk."""

@@ -154,19 +154,6 @@ class Library:
             for digest in held:
                 self._drop(digest)
 
-    async def import_file(self, source: Path, name: ModelName, progress: Progress) -> Model:
-        """Checks the GGUF file and copies it in. `progress(done_bytes, total_bytes)` is called from another thread.
-
-        Raises BadModelFile, ModelExists, DiskFull, QuotaExceeded, InvalidRequest.
-        """
-        if name in self._models:
-            raise _exists(name)
-        await asyncio.to_thread(_check, source)
-        self.require_quota(source.stat().st_size)
-        digest, size = await asyncio.to_thread(self.blobs.copy_in, source, progress)
-        with self.holding([digest]):
-            return await self.add(name, [self.blob_file("model", source.name, digest, size)], source="imported")
-
     async def add(
         self,
         name: ModelName,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import secrets
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +189,7 @@ class Workshop:
     @contextlib.contextmanager
     def _part(self) -> Iterator[Path]:
         """A place for a file that is growing; what is left there goes, at the next start too (`Blobs.sweep`)."""
-        part = self._paths.blobs / f"part-{secrets.token_hex(8)}"
+        part = self._paths.new_part()
         try:
             yield part
         finally:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +45,7 @@ class Blobs:
         with reading:
             total = os.fstat(reading.fileno()).st_size
             self._require_room(total)
-            part = self._paths.blobs / f"part-{secrets.token_hex(8)}"
+            part = self._paths.new_part()
             try:
                 digest, size = self._write(reading, part, total, progress)
                 final = self._paths.blob(digest)
@@ -101,7 +100,7 @@ class Blobs:
 
     def sweep(self) -> int:
         """At start: removes parts that a killed daemon left behind. Returns how many."""
-        left = list(self._paths.blobs.glob("part-*"))
+        left = self._paths.all_parts()
         for part in left:
             part.unlink(missing_ok=True)
         return len(left)

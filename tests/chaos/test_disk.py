@@ -29,9 +29,13 @@ ASK = b'{"messages": [{"role": "user", "content": "hello"}], "max_tokens": 3}'
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A mounted tmpfs of a few megabytes."""
-    place = tmp_path / "disk"
+    yield from mounted(tmp_path / "disk", SIZE_MIB * 2**20)
+
+
+def mounted(place: Path, size: int) -> Iterator[Path]:
+    """A tmpfs of `size` bytes at `place`, for a fixture; skips where none can be mounted."""
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m", "none", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("needs root, to mount a small disk")
     done = subprocess.run(mount, capture_output=True, text=True, check=False)

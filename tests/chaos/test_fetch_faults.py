@@ -24,7 +24,7 @@ import pytest
 from homefire.errors import HomefireError
 from homefire.models.fetch import Wanted, partial_bytes
 from homefire.models.partial import RESERVE
-from tests.chaos.test_disk import fill
+from tests.chaos.test_disk import fill, mounted
 from tests.conftest import ROOT, wait_until
 from tests.process.test_fetch import CHUNK, DATA, DIGEST, RunningHub, fetch, left
 
@@ -169,16 +169,7 @@ def test_a_file_that_may_not_grow_so_large(hub: RunningHub, tmp_path: Path, dice
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A mounted tmpfs that has room for the file, and little more than what must stay free."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={RESERVE + 2 * len(DATA)}", "none", str(place)]
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    yield from mounted(tmp_path / "disk", RESERVE + 2 * len(DATA))
 
 
 def test_a_disk_that_is_full_before_and_fills_meanwhile(hub: RunningHub, small_disk: Path) -> None:

@@ -66,7 +66,7 @@ class Answers:
         return Page(self.status, headers, body if isinstance(body, bytes) else json.dumps(body).encode(), url)
 
     def open(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("only pages are asked for here")
 
 
 # -- parsing
