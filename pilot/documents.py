@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pilot import tokens
+from pilot.corpus.drill import copying
 from pilot.corpus.mixture import WEIGHTS, dialogue, draw_skill
 from pilot.dialogue import render
 from pilot.settings import Plan
@@ -25,14 +26,6 @@ def sample_texts(seed: int, count: int) -> Iterator[str]:
     """Plain texts for the tokenizer."""
     for number in range(count):
         yield "".join(text for text, _ in render(dialogue(seed, number, number / count)))
-
-
-def copying(seed: int, number: int, size: int) -> tuple[list[int], list[float]]:
-    """Random ids, then the same ids: only the second half counts."""
-    rng = random.Random(f"copy:{seed}:{number}")
-    span = rng.randrange(4, 60)
-    first = [rng.randrange(size) for _ in range(span)]
-    return first + first, [0.0] * (span + 1) + [1.0] * (span - 1)
 
 
 def chunk(work: Path, plan: Plan, start: int) -> tuple[list[int], list[int], list[int]]:

@@ -7,6 +7,7 @@ Does not cover: other quantizations (`homefire models quantize` makes them from 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,12 @@ def hugging_name(name: str) -> str:
 
 
 def read_safetensors(folder: Path, shape: Shape) -> dict[str, Any]:
-    """The weights of `folder` under our names and in our order, in 32 bits: what a further run starts from."""
+    """The weights of `folder` under our names and in our order, in 32 bits: what a further run starts from.
+
+    `shape` is that of the folder but for its layers, which are counted here.
+    """
+    layers = json.loads((folder / "config.json").read_text("utf-8"))["num_hidden_layers"]
+    shape = replace(shape, layers=layers)
     found = load_file(folder / "model.safetensors")
     values = {}
     for name in Pilot(shape).state_dict():

@@ -165,6 +165,26 @@ class Pilot(nn.Module):  # type: ignore[misc]
         return F.linear(x, self.embedding.weight)
 
 
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def grow(model: Pilot, values: dict[str, Tensor], new_blocks: tuple[int, ...]) -> None:
+    """Load `values` of a network with fewer blocks; those at `new_blocks` add nothing at first: the same function."""
+    old = iter(range(len(model.blocks) - len(new_blocks)))
+    for number, block in enumerate(model.blocks):
+        if number in new_blocks:
+            for part in block.children():
+                if isinstance(part, nn.Linear):
+                    nn.init.normal_(part.weight, std=0.5 / math.sqrt(part.in_features))
+            block.o.weight.zero_()
+            block.down.weight.zero_()
+            continue
+        start = f"blocks.{next(old)}."
+        block.load_state_dict(
+            {name.removeprefix(start): value for name, value in values.items() if name.startswith(start)}
+        )
+    model.embedding.weight.copy_(values["embedding.weight"])
+    model.norm.weight.copy_(values["norm.weight"])
+
+
 def own_document(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Places and mask for rows that hold one document each."""
     batch, time = ids.shape

@@ -15,7 +15,7 @@ class Shape:
 
     vocabulary: int = 4096
     width: int = 256
-    layers: int = 6
+    layers: int = 8
     heads: int = 4
     kv_heads: int = 4
     hidden: int = 512
@@ -34,8 +34,8 @@ class Plan:
 
     seed: int = 1
     documents: int = 86_000
-    copying_share: float = 0.02
-    copying_later: float = 0.03
+    copying_share: float = 0.0
+    copying_later: float = 0.06
     prompt_weight: float = 0.25
     prompt_share: float = 0.0
     rows: tuple[int, ...] = (128, 256, 384, 512, 768, 1024, 1536)
@@ -43,11 +43,11 @@ class Plan:
     learned_share: float = 0.5  # of the positions of a batch, at most
     minutes: float = 40.0
     steps: int = 3150
-    matrix_rate: float = 0.005
-    vector_rate: float = 0.0015
+    matrix_rate: float = 0.003
+    vector_rate: float = 0.0009
     weight_decay: float = 0.05
     warm_up: float = 0.02
-    cool_down: float = 0.45
+    cool_down: float = 0.7
     final_rate: float = 0.02
     clip: float = 1.0
     save_every_s: float = 120.0
@@ -55,6 +55,7 @@ class Plan:
     compile: bool = True  # needs a C++ compiler; 1.4 times as fast on two cores
     device: str = "cpu"
     shape: Shape = Shape()
+    new_blocks: tuple[int, ...] = (1, 5)  # where a start of fewer layers gets blocks that add nothing at first
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

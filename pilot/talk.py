@@ -92,7 +92,7 @@ def refusals(ask: Ask, rng: random.Random) -> Iterator[Mark]:
     for _ in range(250):
         sent = messages(refusal.refusal(rng, held=True)[:1])
         reply = ask(sent)
-        good = bool(re.search(refusal.NEEDS + "|(?i:know).*homefire models import", reply.text))
+        good = bool(re.search(refusal.NEEDS + "|(?i:know).*homefire setup", reply.text))
         yield Mark("honest_refusal_pct", good, f"{sent[0]['content']!r} -> {reply.text!r}")
         yield ended(reply, sent[0]["content"])
     for text, needs in WILD:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pilot.export import read_safetensors
-from pilot.model import Pilot
+from pilot.model import Pilot, grow
 from pilot.settings import Plan, as_json
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # ids, places, mask, weights of the next token
@@ -224,7 +224,13 @@ def train(work: Path, plan: Plan, start: Path | None = None, log: Any = sys.stde
     torch.set_num_threads(plan.threads)
     model = Pilot(plan.shape).to(plan.device)
     if start is not None:
-        model.load_state_dict(read_safetensors(start, plan.shape))
+        values = read_safetensors(start, plan.shape)
+        missing = plan.shape.layers - len({name.split(".")[1] for name in values if name.startswith("blocks.")})
+        if missing not in (0, len(plan.new_blocks)):
+            raise SystemExit(
+                f"{start} has {missing} layers less than the plan, which says where {len(plan.new_blocks)} go"
+            )
+        grow(model, values, plan.new_blocks if missing else ())
     makers = optimisers(model, plan)
     compiled = torch.compile(cross_entropy, dynamic=False) if plan.compile else cross_entropy
     checkpoint = work / "checkpoint.pt"

@@ -7,7 +7,7 @@ Does not cover values to copy; the generators' held-out sets do.
 
 from pilot.corpus import commands, courtesy, identity, refusal
 
-NOT_MINE = refusal.NEEDS.replace("real model", "real model|homefire models import|professional")
+NOT_MINE = refusal.NEEDS.replace("real model", "real model|homefire setup|professional")
 WILD: tuple[tuple[str, str], ...] = (
     ("Which planet is closest to the sun?", NOT_MINE),
     ("Whats the tallest mountain on earth", NOT_MINE),
@@ -55,9 +55,9 @@ WILD: tuple[tuple[str, str], ...] = (
     ("How many megabytes does your file take?", identity.SIZE.needs),
     ("how can i shut homefire off", commands.DOWN.needs),
     ("I want to start the daemon again", commands.UP.needs),
-    ("where can I get hold of a bigger model?", r"`homefire models import FILE\.gguf`"),
+    ("where can I get hold of a bigger model?", r"`homefire setup`"),
     ("I downloaded qwen.gguf, how do I load it into homefire?", commands.IMPORT.needs),
-    ("what do I need to do to use a proper model", r"`homefire models import FILE\.gguf`"),
+    ("what do I need to do to use a proper model", r"`homefire setup`"),
     ("show me which models I have", commands.LIST.needs),
     ("I need an API key for my script", commands.KEY_ADD.needs),
     ("how to kill a key that got leaked", commands.KEY_END.needs),

@@ -19,6 +19,7 @@ from homefire.residency import Keeper
 from homefire.server import conversation_routes as talk
 from homefire.server import model_routes as shelf
 from homefire.server import system_routes as system
+from homefire.server.answering import Answering
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
 from homefire.server.door import Door
@@ -65,12 +66,10 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
 
 
 def _openai(rooms: Rooms) -> list[RouteRow]:
-    model, library = rooms.identity.default_model, rooms.models.library
     roles = rooms.models.roles
     v1 = OpenAIRoutes(
-        rooms.keeper,
-        library,
-        model,
+        Answering(rooms.keeper, rooms.models.library),
+        rooms.identity.default_model,
         rooms.body_limit,
         rooms.identity.started,
         default_embedder=lambda: roles.roles()["embed"],
@@ -142,8 +141,7 @@ def _models(rooms: Rooms) -> list[RouteRow]:
 def _conversations(rooms: Rooms) -> list[RouteRow]:
     chats = talk.ConversationRoutes(
         rooms.conversations,
-        rooms.keeper,
-        rooms.models.library,
+        Answering(rooms.keeper, rooms.models.library),
         rooms.identity.default_model,
         rooms.body_limit,
         written=rooms.written,

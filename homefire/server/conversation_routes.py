@@ -21,8 +21,7 @@ from starlette.types import Receive, Scope, Send
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InternalError, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling, TextDelta, Usage, UsageReport
-from homefire.models import Library
-from homefire.residency import Keeper
+from homefire.server.answering import Answering
 from homefire.server.request import (
     begin_events,
     end_events,
@@ -134,16 +133,15 @@ class ConversationRoutes:
     def __init__(
         self,
         conversations: Conversations,
-        keeper: Keeper,
-        library: Library,
+        answering: Answering,
         default_model: Callable[[], str],
         body_limit: int,
         *,
         written: Written = unheard,
     ) -> None:
         self._conversations = conversations
-        self._keeper = keeper
-        self._library = library
+        self._answering = answering
+        self._library = answering.library
         self._default_model = default_model
         self._limit = body_limit
         self._written = written
@@ -252,24 +250,20 @@ class ConversationRoutes:
             log.warning("the answer %s was not stored: %s", last.id, problem.message)
 
     async def _stream(self, request: ChatRequest, progress: _Progress, send: Send) -> None:
-        async with await self._keeper.ensure(request.model) as lease:
-            answer = await lease.engine.chat(request)
-            try:
-                async for event in answer.events():
-                    match event:
-                        case TextDelta(text):
-                            if progress.first is None:
-                                progress.first = time.perf_counter()
-                            progress.text.append(text)
-                            await send_event(send, "delta", {"text": text})
-                        case UsageReport():
-                            progress.report = event
-                            if event.tokens_per_second is not None:
-                                self._written(request.model, event.usage, event.tokens_per_second)
-                        case _:
-                            pass
-            finally:
-                await answer.close()
+        async with self._answering.open(request) as answer:
+            async for event in answer.events():
+                match event:
+                    case TextDelta(text):
+                        if progress.first is None:
+                            progress.first = time.perf_counter()
+                        progress.text.append(text)
+                        await send_event(send, "delta", {"text": text})
+                    case UsageReport():
+                        progress.report = event
+                        if event.tokens_per_second is not None:
+                            self._written(request.model, event.usage, event.tokens_per_second)
+                    case _:
+                        pass
 
     async def _save_as_it_grows(self, message_id: str, progress: _Progress) -> None:
         saved = 0

@@ -14,11 +14,10 @@ from dataclasses import replace
 from starlette.types import Receive, Scope, Send
 
 from homefire.dialects import openai
-from homefire.engines.engine import Answer, require_kind
+from homefire.engines.engine import Answer
 from homefire.errors import HomefireError, InvalidRequest, NoEmbeddingModel
 from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest
-from homefire.models import Library
-from homefire.residency import Keeper
+from homefire.server.answering import Answering
 from homefire.server.request import begin_events, end_events, read_body, send_bytes, until_gone
 
 
@@ -32,16 +31,15 @@ class OpenAIRoutes:
 
     def __init__(
         self,
-        keeper: Keeper,
-        library: Library,
+        answering: Answering,
         default_model: Callable[[], str],
         body_limit: int,
         started: float,
         *,
         default_embedder: Callable[[], str | None] = _nobody,
     ) -> None:
-        self._keeper = keeper
-        self._library = library
+        self._answering = answering
+        self._library = answering.library
         self._default_model = default_model
         self._limit = body_limit
         self._started = started
@@ -75,25 +73,15 @@ class OpenAIRoutes:
         await send_bytes(send, body, b"application/json")
 
     async def _answer(self, request: ChatRequest | CompletionRequest, send: Send) -> None:
-        require_kind(request.model, self._library.get(request.model).facts.kind, "chat")
-        async with await self._keeper.ensure(request.model) as lease:
-            if isinstance(request, ChatRequest):
-                answer: Answer = await lease.engine.chat(request)
+        async with self._answering.open(request) as answer:
+            if request.stream:
+                await _stream(answer, send)
             else:
-                answer = await lease.engine.complete(request)
-            try:
-                if request.stream:
-                    await _stream(answer, send)
-                else:
-                    body = b"".join([piece async for piece in answer.pieces()])
-                    await send_bytes(send, body, b"application/json")
-            finally:
-                await answer.close()
+                body = b"".join([piece async for piece in answer.pieces()])
+                await send_bytes(send, body, b"application/json")
 
     async def _embed(self, request: EmbeddingRequest, send: Send) -> None:
-        require_kind(request.model, self._library.get(request.model).facts.kind, "embedding")
-        async with await self._keeper.ensure(request.model) as lease:
-            found = await lease.engine.embed(request)
+        found = await self._answering.embed(request)
         pieces = []
         for piece in openai.render_embeddings(request, found):
             pieces.append(piece)

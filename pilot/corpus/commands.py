@@ -253,6 +253,7 @@ REAL = Intent(
         "(how|where) (do|can|would) i (get|find|obtain) (better|bigger|larger|good|real|more) (models|ai|answers)?",
         "(what is|tell me) the (best|next|first) (model|step) (for my computer|to get a real model|after this)?",
         "what (comes|do i do) after the (pilot|installation)?",
+        "what (does (`homefire setup`|homefire setup|setup) do|is (`homefire setup`|homefire setup) for)?",
         "(is there a better model|are there better models|are there bigger models|are there other models)(?|)",
     ),
     (
@@ -265,10 +266,10 @@ REAL = Intent(
         ),
     ),
     (
-        "Download a GGUF file of an instruct model, run `homefire models import FILE.gguf`, then pick "
-        "it in the page or with `homefire chat --model NAME`.",
+        "Run `homefire setup`: it proposes a model that fits this machine and fetches it. Then pick it in the page or with "
+        "`homefire chat --model NAME`.",
     ),
-    r"`homefire models import FILE\.gguf`",
+    r"`homefire setup`",
 )
 IMPORT = Intent(
     "import",

@@ -14,6 +14,7 @@ from pilot.corpus import (
     choice,
     commands,
     courtesy,
+    drill,
     extract,
     hanoi,
     identity,
@@ -42,21 +43,22 @@ SKILLS: dict[str, Skill] = {
     "itself": itself,
     "bad_input": bad_input,
 }
-# Skill to (share of the tokens, mean tokens of a document).
+# Skill to (share of the tokens beside the others' shares, mean tokens of a document).
 SHARES: dict[str, tuple[float, float]] = {
-    "intents": (5.5, 119),
-    "choice": (19, 528),
-    "chains": (19.5, 576),
-    "troubles": (11, 403),
-    "reading": (18, 339),
-    "labels": (4, 201),
-    "hanoi": (6.5, 162),
-    "arithmetic": (5.5, 148),
-    "itself": (3, 76),
-    "bad_input": (2, 77),
-    "talk": (4, 76),
-    "extract": (1, 68),
-    "toolcalls": (1, 137),
+    "intents": (5, 119),
+    "choice": (14, 528),
+    "chains": (15, 576),
+    "troubles": (10, 403),
+    "reading": (14, 430),
+    "labels": (6, 201),
+    "hanoi": (6, 162),
+    "arithmetic": (7, 148),
+    "itself": (2.5, 76),
+    "bad_input": (2.5, 77),
+    "talk": (8, 66),
+    "extract": (1.5, 68),
+    "toolcalls": (2, 137),
+    "drill": (8, 270),
 }
 # How much a learned token of a skill counts. An intent is decided in one token, a state of Hanoi is copied in forty: counted
 # alike, the first would be 2 % of the loss (measured after 6 million tokens).
@@ -65,19 +67,20 @@ WEIGHTS: dict[str, float] = {
     "labels": 1.0,
     "itself": 0.6,
     "bad_input": 0.6,
-    "reading": 0.5,
+    "reading": 0.6,
     "choice": 0.4,
     "chains": 0.4,
     "troubles": 0.4,
-    "arithmetic": 0.35,
-    "extract": 0.3,
-    "toolcalls": 0.3,
-    "hanoi": 0.2,
-    "talk": 0.2,
+    "arithmetic": 0.4,
+    "extract": 0.4,
+    "toolcalls": 0.4,
+    "hanoi": 0.25,
+    "talk": 0.5,
+    "drill": 0.25,
 }
 TALK = {
     "courtesy": 18,
-    "identity": 12,
+    "identity": 20,
     "commands": 17,
     "refusal": 16,
     "repeat": 6,
@@ -128,6 +131,8 @@ def document(skill: str, rng: random.Random, progress: float = 1.0) -> Dialogue:
     """One document of a skill of `SHARES`."""
     if skill == "reading":
         return reading.document(rng, progress)
+    if skill == "drill":
+        return drill.document(rng)
     if skill in SKILLS:
         made: Dialogue = SKILLS[skill].document(rng)
         return made

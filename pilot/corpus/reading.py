@@ -27,7 +27,7 @@ STAGES = (
     (0.32, (50, 50, 0, 0, 0)),
     (0.48, (30, 35, 35, 0, 0)),
     (0.64, (22, 26, 30, 14, 8)),
-    (1.01, (15, 20, 27, 20, 18)),
+    (1.01, (20, 25, 27, 16, 12)),
 )
 FACTS = ((1, 2), (3, 4), (5, 8), (9, 14), (12, 30))
 
@@ -207,7 +207,7 @@ def document(rng: random.Random, progress: float = 1.0) -> Dialogue:
     low, high = FACTS[rng.choices(range(len(FACTS)), weights)[0]]
     count = rng.randrange(low, high + 1)
     read = passage(count, size_of(count, progress, rng), rng, held=False)
-    found = rng.sample(read.facts, min(count, 8, 3 + count // 3 + rng.randrange(3)))
+    found = rng.sample(read.facts, min(count, 10, 3 + count // 2 + rng.randrange(3)))
     asked: dict[tuple[str, str], tuple[str, str]] = {}
     for fact in found:
         text = question(fact.entity, fact.attribute, rng, False)

@@ -11,10 +11,9 @@ from pilot.corpus.phrases import rough, say
 from pilot.dialogue import Turn, pilot, user
 
 GET = (
-    "(For that |For this |)(install|fetch|get) a real model: download a GGUF file and run `homefire models "
-    "import FILE.gguf`.",
-    "A real model can: download a GGUF file, then run `homefire models import FILE.gguf`.",
-    "(Get|Install) a real model with `homefire models import FILE.gguf` and ask it.",
+    "(For that |For this |)(install|fetch|get) a real model: run `homefire setup`.",
+    "A real model can: run `homefire setup` to get one.",
+    "(Get|Install) a real model with `homefire setup` and ask it.",
 )
 NEEDS = r"(?i)(cannot|do not know|not able|too small|beyond me|know nothing|no knowledge|must not).*(real model)"
 
@@ -221,9 +220,9 @@ NEWS = Kind(
     ("give me the latest headlines from {c}", "do i need an umbrella in {c} today?", "what hour is it right now?"),
     (
         "I cannot know that: I run offline, without (news or a clock|a clock or news). A real model is offline "
-        "here too, but knows more of the world; add one with `homefire models import FILE.gguf`.",
+        "here too, but knows more of the world; add one with `homefire setup`.",
         "I do not know what happens outside: no network, no clock. A real model knows more in general; add one "
-        "with `homefire models import FILE.gguf`.",
+        "with `homefire setup`.",
     ),
 )
 WORK = Kind(
@@ -348,7 +347,7 @@ def babble(rng: random.Random, held: bool) -> list[Turn]:
     reply = say(
         "(I do not know what to make of that|I do not know what that means|That is beyond me): I am only a "
         "pilot light. "
-        "(Ask me about Homefire, or get a real model with `homefire models import FILE.gguf`.)",
+        "(Ask me about Homefire, or get a real model with `homefire setup`.)",
         rng,
     )
     return [user(text if held else rough(text, rng)), pilot(reply)]

@@ -6,13 +6,14 @@ Does not cover: what the model answers (`python -m pilot evaluate`).
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pilot.corpus import mixture, toolbox, words
+from pilot.corpus import drill, mixture, toolbox, words
 from pilot.corpus.mixture import SHARES, SKILLS, document
 from pilot.corpus.skill import Mark, Message, Reply
 from pilot.dialogue import Dialogue, render
@@ -98,10 +99,40 @@ def test_open_ended_values_stand_on_one_side() -> None:
         assert not any(words.is_held(draw(rng)) for _ in range(200))
 
 
-def test_shares_are_whole() -> None:
-    assert sum(share for share, _ in SHARES.values()) == pytest.approx(100)
+def test_shares_are_shares_of_the_tokens() -> None:
+    count = Counter(mixture.draw_skill(random.Random(number)) for number in range(20_000))
+    tokens = {name: count[name] * size for name, (_, size) in SHARES.items()}
+    whole = sum(share for share, _ in SHARES.values())
+    for name, (share, _) in SHARES.items():
+        assert tokens[name] / sum(tokens.values()) == pytest.approx(share / whole, abs=0.015)
     drawn = [mixture.dialogue(1, number) for number in range(20)]
     assert len({text_of(one) for one in drawn}) == 20
+
+
+def test_a_drill_can_be_answered_from_its_question() -> None:
+    absent = 0
+    for number in range(60):
+        table = drill.look_up(random.Random(number)).turns
+        for line in table[2].text().split("\n"):
+            name, value = line.split(": ", 1)
+            assert name in table[1].text().split("\n\n")[1]
+            absent += value == drill.ABSENT
+            assert value == drill.ABSENT or value in table[1].text().split("\n\n")[0]
+        lines = drill.copy(random.Random(number)).turns
+        assert lines[0].text().endswith(lines[1].text())
+    assert absent > 60
+
+
+def test_copying_counts_only_what_can_be_known() -> None:
+    for number in range(60):
+        ids, weights = drill.copying(1, number, 4000)
+        assert len(ids) == len(weights) and sum(weights) > 0
+        half = len(ids) // 2
+        pairs = {tuple(ids[at : at + 2]): ids[at + 2] for at in range(half - 2)}
+        known = [at for at in range(len(ids)) if weights[at]]
+        assert min(known) >= half
+        right = sum(pairs.get((ids[at - 2], ids[at - 1])) == ids[at] for at in known)
+        assert right >= 0.6 * len(known)  # of few different ids a pair may go on in two ways
 
 
 def brute(good: int, count: int) -> Iterator[float]:

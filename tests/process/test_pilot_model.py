@@ -48,7 +48,7 @@ def test_it_says_what_it_is(engine: Engine) -> None:
 
 def test_it_names_the_command_for_a_real_model(engine: Engine) -> None:
     text = said(engine, "How do I get a real model?")["message"]["content"]
-    assert "homefire models import" in text
+    assert "homefire setup" in text
 
 
 def test_it_admits_what_it_cannot_do(engine: Engine) -> None:
