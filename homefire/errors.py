@@ -74,8 +74,10 @@ class UnsupportedParameter(ClientError):
 
 
 class ContextOverflow(ClientError):
-    """The prompt does not fit the model's context window. Nothing is cut silently."""
+    """The prompt does not fit the model's context window. Nothing is cut silently. `limit` is the window in tokens, 0 if the
+    engine does not say."""
 
+    limit: int = 0
     code = "context_length_exceeded"
     default_step = "Shorten the conversation, or use a model with a larger context window."
 
@@ -272,6 +274,31 @@ class BindRefused(ClientError):
     default_step = "Use 127.0.0.1. To reach it from elsewhere, use an ssh tunnel: ssh -L 7373:127.0.0.1:7373 HOST"
 
 
+class EngineNotGranted(ClientError):
+    """The engine is not on this machine, and nobody allowed that requests are sent to it."""
+
+    code = "engine_not_granted"
+    status = 403
+    type = "permission_error"
+    default_step = "If your texts may go there, allow it with: homefire engine grant NAME"
+
+
+class UnknownEngine(ClientError):
+    """No far engine has this name."""
+
+    code = "unknown_engine"
+    status = 404
+    default_step = "See the names with: homefire engine list"
+
+
+class EngineExists(ClientError):
+    """A far engine of this name is there already."""
+
+    code = "engine_exists"
+    status = 409
+    default_step = "Choose another name, or remove the old one with: homefire engine remove NAME"
+
+
 class DownloadCancelled(ClientError):
     """The download was cancelled while somebody waited for it."""
 
@@ -294,6 +321,14 @@ class DigestMismatch(ClientError):
     code = "digest_mismatch"
     status = 422
     default_step = "Do not use a copy from there. Another source of the same model may be sound."
+
+
+class CannotRepair(ClientError):
+    """A damaged file of a model cannot be fetched again: it was made or imported here, or its source does not have it any more."""
+
+    code = "cannot_repair"
+    status = 409
+    default_step = "Remove the model and bring or make it again: homefire models remove NAME"
 
 
 class SourceChanged(ClientError):
@@ -463,6 +498,72 @@ class EngineBroken(EngineError):
     default_step = "See the engine's log with: homefire doctor. Another model may work."
 
 
+class EngineUnreachable(EngineError):
+    """The far engine does not answer at its address: nothing listens there, its name is unknown, its certificate is not trusted."""
+
+    code = "engine_unreachable"
+    default_step = "Start it, or check its address with: homefire engine list"
+
+
+class EngineTimedOut(EngineError):
+    """The far engine took the request and then gave nothing for too long."""
+
+    code = "engine_timed_out"
+    status = 504
+    default_step = "Try again; the limits are the settings far_first_seconds and far_stall_seconds."
+
+
+class EngineGarbled(EngineError):
+    """The far engine's answer cannot be read: not what its interface promises, or larger than any sound answer."""
+
+    code = "engine_garbled"
+    default_step = "Check that the address and the kind are right: homefire engine list"
+
+
+class EngineRejected(EngineError):
+    """The far engine refuses us: its key is missing, wrong, or may not use this model."""
+
+    code = "engine_rejected"
+    default_step = "Remove it and add it again with its key in a file: homefire engine add NAME --url URL --key-file FILE"
+
+
+class EngineLacksModel(EngineError):
+    """The far engine has no model of this name."""
+
+    code = "engine_lacks_model"
+    default_step = "See what it has with: homefire engine check NAME"
+
+
+class EngineBusy(EngineError):
+    """The far engine takes no more requests now."""
+
+    code = "engine_busy"
+    status = 503
+    default_step = "Try again in a moment."
+
+
+class EngineChanged(EngineError):
+    """The far engine has another model under the name than it had, or answers with another than was asked for."""
+
+    code = "engine_changed"
+    default_step = "If the change is meant, accept it with: homefire engine grant NAME"
+
+
+class EngineResting(EngineError):
+    """The far engine failed several times in a row; it is left alone for a while."""
+
+    code = "engine_resting"
+    status = 503
+    default_step = "Wait, or see what is wrong with: homefire engine check NAME"
+
+
+class ChainEnded(EngineError):
+    """Every engine of a fallback chain failed before its first token."""
+
+    code = "chain_ended"
+    default_step = "See each engine's state with: homefire engine list"
+
+
 class TaskDied(EngineError):
     """The process that converts or quantizes a model ended without a result; no file is left."""
 
@@ -530,6 +631,14 @@ class QuotaExceeded(MachineError):
     code = "quota_exceeded"
     status = 507
     default_step = "Remove a model (homefire models remove NAME) or raise the setting models_quota_gib."
+
+
+class DoesNotFit(MachineError):
+    """The model needs more memory than this machine can give, whatever else is unloaded."""
+
+    code = "does_not_fit"
+    status = 507
+    default_step = "Choose a smaller model or quantization (homefire models fit NAME), or lower the setting 'context'."
 
 
 def leaves() -> Iterator[type[HomefireError]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +109,14 @@ def _row(each: dict[str, Any]) -> tuple[str, ...]:
 def verify(options: argparse.Namespace, home: Homefire) -> int:
     """`homefire models verify NAME`; exit status 1 if a file is not what it was."""
     name = ModelName(options.name)
-    found = _work(home, f"{AT}/models/{name}/verify", {}, f"  verifying {name}", options.json)
+    found = _work(home, f"{AT}/models/{name}/verify", {"repair": options.repair}, f"  verifying {name}", options.json)
     if options.json:
         print_json({"name": name, **found})
     elif found["ok"]:
         print(f"{name}: {size(found['bytes'])} read, every file is what it was.")
     else:
         print(f"{name}: changed or missing: {', '.join(found['bad'])}", file=sys.stderr)
-        print(f"  Remove it and pull it again: homefire models remove {name}", file=sys.stderr)
+        print(f"  If it was pulled, fetch again what changed: homefire models verify {name} --repair", file=sys.stderr)
     return 0 if found["ok"] else 1
 
 
@@ -136,8 +137,32 @@ def convert(options: argparse.Namespace, home: Homefire) -> int:
 def quantize(options: argparse.Namespace, home: Homefire) -> int:
     """`homefire models quantize NAME TYPE`."""
     path = f"{AT}/models/{ModelName(options.name)}/quantize"
-    body = {"type": options.type, **({"name": str(ModelName(options.new_name))} if options.new_name else {})}
-    return _made(_work(home, path, body, f"  quantizing {options.name}", options.json), "Made", options.json)
+    body: dict[str, Any] = {"type": options.type, "quality": not options.no_quality}
+    if options.new_name:
+        body["name"] = str(ModelName(options.new_name))
+    made = _work(home, path, body, f"  quantizing {options.name}", options.json)
+    _made(made, "Made", options.json)
+    if not options.json and (found := quality_line(made.get("quality") or {})):
+        print(found)
+    return 0
+
+
+def quality_line(found: Mapping[str, Any]) -> str:
+    """What a quantization lost, for people; "" if nothing is known."""
+    if "skipped" in found:
+        return f"What was lost was not measured: {found['skipped']}."
+    if "cosine" in found:
+        return (
+            f"Vectors before and after: cosine {found['cosine']['mean']:.4f} on average, "
+            f"{found['cosine']['worst']:.4f} at worst."
+        )
+    if "perplexity" not in found:
+        return ""
+    before, after = found["perplexity"]["before"], found["perplexity"]["after"]
+    return (
+        f"Perplexity {before:.4g} before, {after:.4g} after ({100 * (after / before - 1):+.2f} %); "
+        f"the same next token in {found['same_token_pct']:.1f} % of {found['tokens']} places."
+    )
 
 
 def export(options: argparse.Namespace, home: Homefire) -> int:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homefire.errors import BadModelFile, DigestMismatch, InvalidRequest, SourceChanged
+from homefire.errors import BadModelFile, CannotRepair, DigestMismatch, InvalidRequest, SourceChanged
 from homefire.models.convert import FILE_TYPES, convert
 from homefire.models.downloads import Phase, Tell
 from homefire.models.fetch import Fetcher, Wanted
@@ -111,6 +111,25 @@ class Delivery:
         await asyncio.to_thread(shutil.rmtree, folder, True)
         tell(Progress(model.size_bytes, model.size_bytes, 0.0, 0.0), "checking")
         return model
+
+    async def repair(self, order: Order, model: Model, names: Sequence[str], tell: Tell) -> None:
+        """Fetches again what changed of those files of an installed model: single chunks where it is known how they came.
+
+        Raises CannotRepair before anything is touched if one of them did not come over the network as it lies here, or its source
+        has another now; then what `Fetcher.fetch` raises: the file is then not in its place, and the next try goes on.
+        """
+        found = {}
+        came = {row["sha256"]: row["url"] for row in model.provenance.get("files", ()) if row.get("url")}
+        offered = await self._resolve(order) if came else []
+        for file in (file for file in model.files if file.name in names):
+            url = came.get(file.digest or "")
+            one = next((each for each in offered if url and not each.members and _address(each) == url), None)
+            if one is None or one.sha256 not in (None, file.digest):
+                raise CannotRepair(f"{file.name} of '{model.name}' cannot be fetched again as it was.", param="repair")
+            found[file] = one
+        for file, one in found.items():
+            wanted = Wanted(one.url, self.library.paths.blob(file.digest or Digest("")), file.size_bytes, file.digest)
+            await self.fetcher.mend(replace(wanted, credential=one.credential), lambda seen: tell(seen, "fetching"))
 
     # -- finding
 

@@ -22,9 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from homefire.errors import EngineFailed
+from homefire.errors import EngineFailed, KernelsMissing
 from homefire.models.fit import Load
 from homefire.models.gguf import TENSOR_TYPES
+from homefire.models.native import Native
 
 MIB = 1 << 20
 MEMORY_LIMIT = 8 << 30  # of address space: the library itself, and graphs of some thousand nodes
@@ -82,75 +83,14 @@ def _child(name: str, job: str, seconds: float) -> tuple[list[str], str]:
     return lines, done.stderr.strip()[-300:]
 
 
-class _ModelParams(ctypes.Structure):
-    """`llama_model_params` (llama.cpp, include/llama.h), with room for fields that a later build appends."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("devices", "tensor_buft_overrides")),
-        *((name, ctypes.c_int) for name in ("n_gpu_layers", "split_mode", "load_mode", "lazy_mode", "main_gpu")),
-        *((name, ctypes.c_void_p) for name in ("tensor_split", "progress", "progress_data", "kv_overrides")),
-        *((name, ctypes.c_bool) for name in ("vocab_only", "check_tensors", "use_extra_bufts", "no_host", "no_alloc")),
-        ("later", ctypes.c_byte * 256),
-    ]  # fmt: skip
-
-
-class _ContextParams(ctypes.Structure):
-    """`llama_context_params`, likewise. `between` is a pointer that the wheel of October 2026 has and the header of then not."""
-
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "n_rs_seq", "n_outputs_max")),
-        *((name, ctypes.c_int) for name in ("outputs_a_seq", "n_threads", "n_threads_batch", "ctx_type", "rope", "pooling")),
-        *((name, ctypes.c_int) for name in ("attention", "flash_attn_type")),
-        *((name, ctypes.c_float) for name in ("base", "scale", "ext", "factor", "fast", "slow")),
-        ("orig_ctx", ctypes.c_uint32), ("defrag", ctypes.c_float),
-        *((name, ctypes.c_void_p) for name in ("eval", "eval_data")),
-        ("type_k", ctypes.c_int), ("type_v", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("abort", "abort_data", "between")),
-        *((name, ctypes.c_bool) for name in ("embeddings", "offload_kqv", "no_perf", "op_offload", "swa_full", "kv_unified")),
-        ("later", ctypes.c_byte * 256),
-    ]  # fmt: skip
-
-
-# What the defaults must be for the layouts above to be the right ones.
-_MODEL_DEFAULTS = {"n_gpu_layers": -1, "split_mode": 1, "vocab_only": False, "use_extra_bufts": True, "no_alloc": False}
-_CONTEXT_DEFAULTS = {
-    "n_ctx": 512, "n_batch": 2048, "n_ubatch": 512, "n_seq_max": 1, "flash_attn_type": -1, "type_k": 1, "type_v": 1,
-    "embeddings": False, "offload_kqv": True, "no_perf": True, "op_offload": True, "swa_full": True, "kv_unified": False,
-}  # fmt: skip
-
-
 class _Engine:
-    """The library, its log, and its standard output."""
+    """The dry run itself."""
 
     def __init__(self) -> None:
-        import importlib.util
-
-        spec = importlib.util.find_spec("xllamacpp")
-        found = sorted(Path(spec.origin).parent.glob("xllamacpp*.so")) if spec and spec.origin else []
-        if not found:
-            raise OSError("the xllamacpp wheel holds no library that is known")
-        self._library = ctypes.CDLL(str(found[0]))
-        self._print = getattr(self._library, _SYMBOL)
-        for name, kind in (
-            ("llama_model_default_params", _ModelParams),
-            ("llama_context_default_params", _ContextParams),
-        ):
-            getattr(self._library, name).restype = kind
-        self.log: list[str] = []
-        callback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-        self._callback = callback(lambda _level, text, _data: self.log.append(text.decode("utf-8", "replace")))
-        self._library.llama_log_set(self._callback, None)
-        self._library.llama_backend_init()
-
-    def parameters(self) -> tuple[_ModelParams, _ContextParams]:
-        """The defaults, compared. Raises ValueError where they show another layout."""
-        model: _ModelParams = self._library.llama_model_default_params()
-        context: _ContextParams = self._library.llama_context_default_params()
-        for params, expected in ((model, _MODEL_DEFAULTS), (context, _CONTEXT_DEFAULTS)):
-            for name, value in expected.items():
-                if getattr(params, name) != value:
-                    raise ValueError(f"this build's parameters are laid out otherwise ({name})")
-        return model, context
+        self._native = Native()
+        self._print = getattr(self._native.library, _SYMBOL)
+        self.parameters = self._native.parameters
+        self.log = self._native.log
 
     def run(self, path: str, load: Load, really: bool) -> None:
         """One dry run, or a real load: the log is in `log`, and the dry run prints."""
@@ -160,24 +100,12 @@ class _Engine:
         context.n_ubatch, context.n_batch = load.micro_batch, max(2048, load.micro_batch)
         context.type_k, context.type_v, context.swa_full = _TYPES[load.type_k], _TYPES[load.type_v], False
         context.flash_attn_type = -1 if load.flash_attention else 0
-        self.log.clear()
+        self._native.log.clear()
         if really:
-            self._load(path, model, context)
+            self._native.free(*self._native.load(path, model, context))
             return
         self._print(path.encode(), ctypes.byref(model), ctypes.byref(context))
         ctypes.CDLL(None).fflush(None)
-
-    def _load(self, path: str, model: _ModelParams, context: _ContextParams) -> None:
-        """Structures this large go by value as a copy, of which the library reads the part that it knows."""
-        read, start = self._library.llama_model_load_from_file, self._library.llama_init_from_model
-        read.argtypes, read.restype = (ctypes.c_char_p, _ModelParams), ctypes.c_void_p
-        start.argtypes, start.restype = (ctypes.c_void_p, _ContextParams), ctypes.c_void_p
-        loaded = read(path.encode(), model)
-        running = start(loaded, context) if loaded else None
-        if running:
-            self._library.llama_free(ctypes.c_void_p(running))
-        if loaded:
-            self._library.llama_model_free(ctypes.c_void_p(loaded))
 
 
 def measured(log: str, printed: str) -> Measured:
@@ -202,7 +130,7 @@ def _answers(job: dict[str, Any], printed: Any) -> Iterator[dict[str, Any]]:
     try:
         engine = _Engine()
         engine.parameters()
-    except (OSError, AttributeError, ValueError) as problem:
+    except (KernelsMissing, OSError, AttributeError, ValueError) as problem:
         yield {"failed": str(problem)}
         return
     for load in job["loads"]:

@@ -18,7 +18,7 @@ from homefire.models import recipes
 from homefire.models.catalogue import Catalogue, Entry, Offer
 from homefire.models.convert import FILE_TYPES
 from homefire.models.installed import new_name
-from homefire.models.sources import Source, parse, quant_of, web_name
+from homefire.models.sources import Source, parse, quant_of, shown, web_name
 from homefire.paths import Digest, ModelName
 
 
@@ -36,8 +36,8 @@ class Order:
 
     @property
     def origin(self) -> str:
-        """The source as text."""
-        return str(self.source)
+        """The source as text, without what may be secret in it."""
+        return shown(str(self.source))
 
     @property
     def title(self) -> str:

@@ -12,20 +12,21 @@ import asyncio
 import dataclasses
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from homefire.errors import ModelExists, UnknownDownload
+from homefire.errors import CannotRepair, ModelExists, UnknownDownload
 from homefire.models import order as orders
 from homefire.models.catalogue import Catalogue
 from homefire.models.delivery import Delivery
-from homefire.models.downloads import ENDED, Download, Downloads, Tell
+from homefire.models.downloads import ENDED, Download, Downloads, Phase, Tell
 from homefire.models.fetch import Fetcher
-from homefire.models.fetch_plan import Bucket, Rules
+from homefire.models.fetch_plan import Bucket, Progress, Rules
+from homefire.models.installed import Verified
 from homefire.models.library import Library
 from homefire.models.origin import Http
-from homefire.models.sources import Places
+from homefire.models.sources import Places, shown
 from homefire.models.wheels import Indexes
 from homefire.paths import Paths
 from homefire.store import Store
@@ -122,7 +123,8 @@ class Pulls:
                 same = (old.source, old.quantization) == (text.strip(), quantization)
                 if old.state not in ENDED and not same:
                     raise ModelExists(
-                        f"Something else is being pulled under the name '{order.name}': {old.source}.", param="name"
+                        f"Something else is being pulled under the name '{order.name}': {shown(old.source)}.",
+                        param="name",
                     )
                 if old.state == "failed" and same:
                     return await self.downloads.resume(old.id)
@@ -130,6 +132,28 @@ class Pulls:
                     await self.downloads.forget(old.id)
                     await self._discard(old)
             return await self.downloads.add(text.strip(), order.name, priority, quantization)
+
+    async def repair(self, name: str, progress: Callable[[int, int], None]) -> Verified:
+        """Verifies a model; what is damaged is fetched again, by chunks where that is known, and verified once more.
+
+        Raises UnknownModel, CannotRepair, and what `Fetcher.fetch` raises. Keep the model from being loaded meanwhile.
+        """
+        found = await self._library.verify(name, progress)
+        if found.ok:
+            return found
+        model = self._library.get(name)
+        if model.source != "pulled":
+            raise CannotRepair(f"'{name}' did not come over the network.", param="repair")
+        order = orders.read(model.origin, model.name, "", self._catalogue)
+        # No quota: the file's bytes are counted among the models' already.
+        fetcher = Fetcher(self._http, self._limits.rules, self._bucket)
+        delivery = Delivery(self._library, fetcher, self._places, self._indexes, lambda: 0)
+
+        def tell(seen: Progress, phase: Phase = "fetching") -> None:
+            progress(seen.done, seen.total or seen.done)
+
+        await delivery.repair(order, model, found.bad, tell)
+        return await self._library.verify(name, progress)
 
     async def watch(self, id: int) -> AsyncIterator[Download]:
         """The download as it is now, then as it changes; ends once it has ended. Raises UnknownDownload."""

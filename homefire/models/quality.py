@@ -1,20 +1,22 @@
 """What a change of a model's weights did to its answers: perplexity, agreement of predictions, cosine of embeddings.
 
-Promises: pure statistics over numbers that the engine gave before and after; raises ValueError where there is nothing to compare.
-Does not cover: running the engine (the caller hands in what asks it), and what loss is acceptable.
+Promises: all but `compare` are pure statistics over numbers that the engine gave before and after, and raise ValueError where
+there is nothing to compare. Does not cover: asking the engine (`quality_child.py`), what loss is acceptable.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from homefire.hardware import compute_threads, detect
+from homefire.models import task
+from homefire.models.task import Progress
 
 Vector = Sequence[float]
-# Texts in, one vector each out.
-Embed = Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
-# Texts in; for each the natural logarithms of the probabilities of its tokens, given those before them.
-Score = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +27,6 @@ class Spread:
     fifth: float
     mean: float
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Perplexity:
-    """Before and after, and their ratio (1 is no loss, 1.02 is 2 % worse)."""
-
-    before: float
-    after: float
-
-    @property
-    def ratio(self) -> float:
-        """After divided by before."""
-        return self.after / self.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +74,14 @@ def agreement(before: Sequence[Mapping[int, float]], after: Sequence[Mapping[int
     return Agreement(same / len(before), divergence / len(before), len(before))
 
 
-async def compare_embeddings(before: Embed, after: Embed, texts: Sequence[str]) -> Spread:
-    """The cosines between the vectors of the same text, before and after."""
-    pairs = zip(await before(texts), await after(texts), strict=True)
-    return spread([cosine(one, other) for one, other in pairs])
+async def compare(before: Path, after: Path, kind: str, progress: Progress) -> dict[str, Any]:
+    """What the change from one file to the other costs; both are asked by the engine in a child (`quality_child`).
 
-
-async def compare_perplexity(before: Score, after: Score, texts: Sequence[str]) -> Perplexity:
-    """The perplexities over the same texts, before and after."""
-    return Perplexity(perplexity(await before(texts)), perplexity(await after(texts)))
+    Of a chat model {"perplexity": {"before", "after"}, "same_token_pct", "tokens"}, of an embedder {"cosine": {"worst", "fifth",
+    "mean", "count"}}; {"skipped": why} where the memory does not hold the larger file. Raises EngineFailed, TaskDied.
+    """
+    need, room = max(before.stat().st_size, after.stat().st_size), detect().memory_available_bytes
+    if need > room:  # it would be read from the disk again and again, for hours
+        return {"skipped": f"the larger file has {need / 1e9:.1f} GB, the memory {room / 1e9:.1f} GB free"}
+    given = {"before": str(before), "after": str(after), "kind": kind, "threads": compute_threads()}
+    return await task.run("homefire.models.quality_child", given, after, progress)

@@ -13,6 +13,7 @@ Does not cover: fetching (`fetch.py`), package indexes and wheels (`wheels.py`),
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,16 @@ class Source:
         if self.kind == "pypi":
             return f"pypi:{self.name}{'==' + self.version if self.version else ''}#{self.pick}"
         return f"{self.kind}:{self.name}{':' + self.pick if self.pick else ''}{mark}"
+
+
+def shown(text: str) -> str:
+    """A source as lists show it and the library keeps it: of a query, which may be secret, only a mark that tells two
+    of them apart."""
+    address, question, query = text.partition("?")
+    if not question or not address.startswith(("https:", "http:")):
+        return text
+    query, hash, digest = query.partition("#")
+    return f"{address}?({hashlib.sha256(query.encode()).hexdigest()[:8]}){hash}{digest}"
 
 
 @dataclass(frozen=True, slots=True)

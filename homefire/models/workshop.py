@@ -4,7 +4,7 @@ Promises: a model is in the library whole or not at all, whatever fails and when
 from what, by which program and recipe, and the same work gives the same bytes; one conversion or quantization at a time. What a
 bundle claims is compared with the disk and the quota before anything is written, and with its content while it is copied.
 `progress(done, total)` counts bytes, comes from any thread, and ends the work by raising.
-Does not cover: fetching (`pulls`), who may do it, how well a quantized model answers (`quality`).
+Does not cover: fetching (`pulls`), who may do it, how what was lost is measured (`quality`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homefire.errors import BadSource, InvalidRequest, ModelExists
-from homefire.models import bundle
+from homefire.errors import BadSource, EngineFailed, InvalidRequest, ModelExists, TaskDied
+from homefire.models import bundle, quality
 from homefire.models.bundle import Bundle, Manifest, Member
 from homefire.models.convert import convert, weight_files
 from homefire.models.gguf import read_header
@@ -68,8 +68,11 @@ class Workshop:
                 await convert(folder, part, kind, name=folder.name, progress=making)
                 return await _whole(self._enter(wanted, part, "converted", progress=reading))
 
-    async def quantize(self, name: str, recipe: str, new_name: str, progress: Progress) -> Model:
-        """Makes a smaller model from an installed one, which stays. `new_name` "": its own and the recipe's.
+    async def quantize(
+        self, name: str, recipe: str, new_name: str, progress: Progress, *, measure: bool = False
+    ) -> Model:
+        """Makes a smaller model from an installed one, which stays. `new_name` "": its own and the recipe's. `measure`: its
+        provenance says under "quality" what was lost (`quality.compare`).
 
         Raises UnknownModel, ModelExists, QuotaExceeded, and what `quantize.quantize` raises.
         """
@@ -77,12 +80,14 @@ class Workshop:
         wanted = self._free(new_name or f"{name}-{recipe.lower()}")
         size = (await asyncio.to_thread(preview, model.path, recipe)).size
         self._library.require_quota(size)
-        making, reading = stages(progress, model.size_bytes, size)
+        making, measuring, reading = stages(progress, model.size_bytes, size if measure else 0, size)
         beside = tuple(file for file in model.files if file.role != "model")
-        known = {"from": str(name)}
+        known: dict[str, Any] = {"from": str(name)}
         async with self._bench:
             with self._part() as part, self._library.holding(model.digests):
                 await quantize(model.path, part, recipe, source_sha256=model.digest, progress=making)
+                if measure:
+                    known["quality"] = await _quality(model, part, measuring)
                 made = self._enter(wanted, part, "quantized", beside=beside, known=known, progress=reading)
                 return await _whole(made)
 
@@ -194,6 +199,14 @@ class Workshop:
             yield part
         finally:
             part.unlink(missing_ok=True)
+
+
+async def _quality(model: Model, made: Path, progress: Progress) -> dict[str, Any]:
+    """A comparison that fails is no reason to throw away what was made."""
+    try:
+        return await quality.compare(model.path, made, model.facts.kind, progress)
+    except (EngineFailed, TaskDied) as problem:
+        return {"skipped": problem.message}
 
 
 async def _whole(work: Awaitable[T]) -> T:

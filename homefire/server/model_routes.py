@@ -27,7 +27,7 @@ from homefire.models.downloads import ENDED, Download
 from homefire.models.installed import Model, Verified
 from homefire.models.library import Library, Roles
 from homefire.models.pulls import Pulls
-from homefire.models.sources import parse
+from homefire.models.sources import parse, shown
 from homefire.models.workshop import Workshop
 from homefire.paths import ModelName
 from homefire.residency import Keeper
@@ -64,6 +64,11 @@ class ExportBody(Closed):
 class QuantizeBody(Closed, kw_only=True):
     type: Annotated[str, Meta(min_length=1, max_length=40)]
     name: Name | None = None
+    quality: bool = True
+
+
+class VerifyBody(Closed, kw_only=True):
+    repair: bool = False
 
 
 class ConvertBody(Closed, kw_only=True):
@@ -282,8 +287,13 @@ class ModelRoutes:
     async def verify(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/models/{name}/verify"""
         name = scope["path_params"]["name"]
-        await read_json(scope, receive, SMALL_BODY, _nothing)
-        work = partial(stream_work, send, lambda report: self._library.verify(name, report), _verified)
+        repair = (await read_json(scope, receive, SMALL_BODY, _verify)).repair
+        work = partial(
+            stream_work,
+            send,
+            lambda report: (self._pulls.repair if repair else self._library.verify)(name, report),
+            _verified,
+        )
         await self._hold(name, "verified", work, receive)
 
     async def quantize(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -292,7 +302,10 @@ class ModelRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _quantize)
         made = ModelName(body.name) if body.name else ""
         work = partial(
-            stream_work, send, lambda report: self._workshop.quantize(name, body.type, made, report), self._model
+            stream_work,
+            send,
+            lambda report: self._workshop.quantize(name, body.type, made, report, measure=body.quality),
+            lambda model: {**self._model(model), "quality": model.provenance.get("quality")},
         )
         await self._hold(name, "quantized", work, receive)
 
@@ -370,6 +383,9 @@ class ModelRoutes:
             return "unknown"
 
 
+_verify = msgspec.json.Decoder(VerifyBody)
+
+
 class _Nothing(Closed):
     pass
 
@@ -382,7 +398,7 @@ def download_json(download: Download) -> dict[str, Any]:
     failed = download.state == "failed"
     return {
         "id": download.id,
-        "source": download.source,
+        "source": shown(download.source),
         "target": download.target,
         "priority": download.priority,
         "asked_at": download.asked_at,

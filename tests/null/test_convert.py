@@ -7,7 +7,6 @@ Does not cover: the bytes of weights and what the engine makes of them (`tests/p
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import struct
@@ -373,7 +372,6 @@ def test_a_recipe_that_is_not_there() -> None:
 def test_quality() -> None:
     assert quality.cosine([1, 0], [1, 1]) == pytest.approx(2**-0.5)
     assert quality.perplexity([[math.log(0.5)] * 3, [math.log(0.125)]]) == pytest.approx(2**1.5)
-    assert quality.Perplexity(8, 10).ratio == 1.25
     found = quality.spread([0.9 + 0.001 * number for number in range(100)])
     assert (found.worst, found.count) == (0.9, 100)
     assert found.fifth == pytest.approx(0.905)
@@ -386,17 +384,3 @@ def test_quality() -> None:
                   lambda: quality.spread([]), lambda: quality.agreement([], [])):  # fmt: skip
         with pytest.raises(ValueError):
             wrong()
-
-
-def test_quality_through_an_engine() -> None:
-    async def before(given: Sequence[str]) -> list[list[float]]:
-        return [[-1.0, -1.0] for _ in given]
-
-    async def after(given: Sequence[str]) -> list[list[float]]:
-        return [[-1.0, -2.0] for _ in given]
-
-    loss = asyncio.run(quality.compare_perplexity(before, after, ["a", "b"]))
-    assert loss.ratio == pytest.approx(math.exp(0.5))
-    spread = asyncio.run(quality.compare_embeddings(before, after, ["a", "b", "c"]))
-    assert spread.count == 3
-    assert spread.worst == pytest.approx(3 / math.sqrt(10))

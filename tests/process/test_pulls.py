@@ -23,7 +23,15 @@ from typing import Any
 
 import pytest
 
-from homefire.errors import HomefireError, ModelExists, PickleRefused, SourceChanged, SourceUnreachable, UnknownModel
+from homefire.errors import (
+    CannotRepair,
+    HomefireError,
+    ModelExists,
+    PickleRefused,
+    SourceChanged,
+    SourceUnreachable,
+    UnknownModel,
+)
 from homefire.models import catalogue, partial
 from homefire.models.catalogue import Catalogue, Offer
 from homefire.models.downloads import Download
@@ -32,9 +40,10 @@ from homefire.models.gguf import read_header
 from homefire.models.library import Library
 from homefire.models.origin import Web
 from homefire.models.pulls import Limits, Pulls
-from homefire.models.sources import Places, parse
+from homefire.models.sources import Places, parse, shown
 from homefire.models.wheels import Indexes
 from homefire.paths import Digest, ModelName, Paths
+from homefire.server.model_routes import download_json
 from homefire.store import Blobs, Store
 from tests.null import safetensors_folder as made
 from tests.null.gguf_file import KEYS, gguf, small, tensor
@@ -118,6 +127,10 @@ def repository(hub: RunningHub, name: str, **files: bytes) -> str:
     return f"hf:someone/{name}"
 
 
+def ignore(done: int, total: int) -> None:
+    """No progress is wanted."""
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for something that comes."""
     while not condition():  # noqa: ASYNC110  (the far side is a process)
@@ -143,7 +156,7 @@ def test_a_pull_stopped_in_the_middle_goes_on_in_the_next_daemon(hub: RunningHub
             await second.pulls.downloads.wait(again.id)
             assert second.content("resumed") == data
             model = second.library.get("resumed")
-            assert (model.source, model.origin, model.digest) == ("pulled", url, hashlib.sha256(data).hexdigest())
+            assert (model.source, model.origin, model.digest) == ("pulled", shown(url), hashlib.sha256(data).hexdigest())
             assert model.provenance["files"][0]["first_use"] is True
             assert model.digest is not None
             assert second.files() == [f"sha256/{model.digest[:2]}/{model.digest}"], "nothing is left of the download"
@@ -497,6 +510,56 @@ def test_a_failed_pull_is_taken_up_where_it_was(hub: RunningHub, tmp_path: Path)
             again = await on.pulls.pull(url)
             assert (again.id, again.message) == (on.pulls.downloads.all()[0].id, "")
             assert [name for name in on.files() if name.endswith(".part")] == kept
+
+    run(work)
+
+
+def test_a_damaged_file_is_repaired_chunk_by_chunk(hub: RunningHub, tmp_path: Path) -> None:
+    data = model_bytes(2)
+    (hub.folder / "damaged.gguf").write_bytes(data)
+    url, key = f"{hub.address}/files/damaged.gguf", "damaged.gguf"
+
+    async def work() -> None:
+        async with rig(tmp_path / "home", hub) as home:
+            await home.pull(url, name="damaged")
+            model = home.library.get("damaged")
+            with model.path.open("r+b") as file:
+                file.seek(5 * RULES.chunk + 9)
+                file.write(b"\0damaged\0")
+            assert not (await home.library.verify("damaged", ignore)).ok
+            before = hub.count(key)["bytes"]
+            repaired = await home.pulls.repair("damaged", ignore)
+            assert repaired.ok and home.content("damaged") == data
+            assert hub.count(key)["bytes"] - before == RULES.chunk, "one chunk, and nothing else, came again"
+            model.path.unlink()
+            assert (await home.pulls.repair("damaged", ignore)).ok and home.content("damaged") == data
+
+            made = tmp_path / "made.gguf"
+            made.write_bytes(model_bytes(1))
+            await home.pull(f"file:{made}", name="made")
+            with home.library.get("made").path.open("r+b") as file:
+                file.seek(9000)
+                file.write(b"\0damaged\0")
+            with pytest.raises(CannotRepair):
+                await home.pulls.repair("made", ignore)
+
+    run(work)
+
+
+def test_a_signature_in_an_address_is_not_shown(hub: RunningHub, tmp_path: Path) -> None:
+    (hub.folder / "signed.gguf").write_bytes(model_bytes())
+    url = f"{hub.address}/files/signed.gguf?signature=SECRET"
+
+    async def work() -> None:
+        async with rig(tmp_path / "home", hub) as home:
+            download = await home.pull(url, name="signed")
+            origin = home.library.get("signed").origin
+            assert "SECRET" not in origin and origin.startswith(f"{hub.address}/files/signed.gguf?(")
+            assert "SECRET" not in json.dumps(download_json(download)) and download.source == url
+            again = await home.pulls.pull(url, name="signed")
+            assert again.state != "failed"
+            with pytest.raises(ModelExists):
+                await home.pulls.pull(url.replace("SECRET", "OTHER"), name="signed")
 
     run(work)
 

@@ -12,12 +12,14 @@ import hashlib
 import math
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homefire.errors import BadModelFile, EngineError, HomefireError, InvalidRequest, MachineError, TaskDied
+from homefire.hardware import detect
 from homefire.models import quality, quantize_child
 from homefire.models.convert import convert
 from homefire.models.gguf import read_header
@@ -88,6 +90,34 @@ def test_a_recipe(recipe: str, source: Path, predictions: list[dict[int, float]]
     measured = quality.agreement(predictions, after)
     assert measured.divergence < LOSS[recipe], measured
     assert measured.same >= (1 if recipe == "Q8_0" else 0.5 if LOSS[recipe] < 1 else 0), measured
+
+
+def test_what_was_lost_is_measured(source: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    async def loss(recipe: str) -> dict[str, Any]:
+        await quantize(source, tmp_path / recipe, recipe)
+        return await quality.compare(source, tmp_path / recipe, "chat", lambda done, total: told.append(done))
+
+    async def work() -> tuple[dict[str, Any], ...]:
+        return await quality.compare(source, source, "chat", ignore), await loss("Q8_0"), await loss("Q4_0")
+
+    none, little, more = asyncio.run(work())
+    assert none["perplexity"]["before"] == none["perplexity"]["after"] and none["same_token_pct"] == 100
+    assert none["tokens"] > 400 and told == sorted(told[:24]) * 2
+    rise = [abs(one["perplexity"]["after"] / one["perplexity"]["before"] - 1) for one in (little, more)]
+    assert 0 < rise[0] < 0.05 and little["same_token_pct"] > 95
+    assert more["same_token_pct"] < little["same_token_pct"]
+
+
+def test_a_file_that_the_memory_does_not_hold_is_not_measured(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = replace(detect(), memory_available_bytes=1000)
+    monkeypatch.setattr(quality, "detect", lambda: machine)
+    assert "memory" in asyncio.run(quality.compare(source, source, "chat", ignore))["skipped"]
+
+
+def ignore(done: int, total: int) -> None:
+    """No progress is wanted."""
 
 
 def test_the_cut_into_pieces_changes_nothing(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
