@@ -300,21 +300,31 @@ class Roles:
             for role in ROLES
         }
 
-    async def set_role(self, role: str, model: str) -> None:
-        """Gives a role to an installed model; "" takes it back. Raises InvalidRequest, UnknownModel."""
+    async def set_roles(self, given: Mapping[str, str]) -> None:
+        """Gives roles to installed models, all or none of them; "" takes one back. Raises InvalidRequest, UnknownModel."""
+        for role, model in given.items():
+            self._check(role, model)
+        rows = list(given.items())
+
+        def change(c: apsw.Connection) -> None:
+            c.executemany("DELETE FROM roles WHERE role = ?", [(role,) for role, _ in rows])
+            c.executemany("INSERT INTO roles VALUES (?, ?)", [row for row in rows if row[1]])
+
+        await self._store.write(change)
+        self._set.update(rows)
+
+    def _check(self, role: str, model: str) -> None:
         if role not in ROLES:
             raise InvalidRequest(f"'{role[:40]}' is no role.", f"Roles are: {', '.join(ROLES)}.", param="role")
-        if model:
-            kind, wanted = self._library.get(model).facts.kind, "embedding" if role == "embed" else "chat"
-            if kind != wanted:
-                raise InvalidRequest(
-                    f"'{model}' is a model of the kind '{kind}'; the role '{role}' needs one of the kind '{wanted}'.",
-                    "See kinds with: homefire models list",
-                    param="model",
-                )
-        query = "INSERT OR REPLACE INTO roles VALUES (?, ?)" if model else "DELETE FROM roles WHERE role = ? AND ? = ''"
-        await self._store.write(lambda c: c.execute(query, (role, model)))
-        self._set[role] = model
+        if not model:
+            return
+        kind, wanted = self._library.get(model).facts.kind, "embedding" if role == "embed" else "chat"
+        if kind != wanted:
+            raise InvalidRequest(
+                f"'{model}' is a model of the kind '{kind}'; the role '{role}' needs one of the kind '{wanted}'.",
+                "See kinds with: homefire models list",
+                param="model",
+            )
 
 
 def _exists(name: str) -> ModelExists:

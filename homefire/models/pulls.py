@@ -70,7 +70,7 @@ class StoredDownloads:
 
 
 class Pulls:
-    """All pulls of one library. `downloads` is their queue; a download's `target` is the name of the model to be."""
+    """All pulls of one library, of names of its `catalogue` and of sources. `downloads` is their queue; a download's `target` is the name of the model to be."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Pulls:
     ) -> None:
         self._limits = limits or Limits()
         self._library = library
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._http, self._places, self._indexes = http, places, indexes
         self._bucket = Bucket(self._limits.rate_bytes)
         keep = StoredDownloads(library.store)
@@ -114,7 +114,7 @@ class Pulls:
 
         Raises UnknownModel, BadSource, PickleRefused, InvalidRequest, UnsupportedModel; ModelExists if another has the name.
         """
-        order = orders.read(text, name, quantization, self._catalogue)
+        order = orders.read(text, name, quantization, self.catalogue)
         there = next((model for model in self._library.all() if model.name == order.name), None)
         if there is not None and there.origin != order.origin:
             raise ModelExists(f"There is a model named '{order.name}' already.", param="name")
@@ -144,7 +144,7 @@ class Pulls:
         model = self._library.get(name)
         if model.source != "pulled":
             raise CannotRepair(f"'{name}' did not come over the network.", param="repair")
-        order = orders.read(model.origin, model.name, "", self._catalogue)
+        order = orders.read(model.origin, model.name, "", self.catalogue)
         # No quota: the file's bytes are counted among the models' already.
         fetcher = Fetcher(self._http, self._limits.rules, self._bucket)
         delivery = Delivery(self._library, fetcher, self._places, self._indexes, lambda: 0)
@@ -182,7 +182,7 @@ class Pulls:
             event.set()
 
     async def _bring(self, download: Download, tell: Tell) -> None:
-        order = orders.read(download.source, download.target, download.quantization, self._catalogue)
+        order = orders.read(download.source, download.target, download.quantization, self.catalogue)
         if any(m.name == order.name and m.origin == order.origin for m in self._library.all()):
             return
 

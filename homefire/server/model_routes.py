@@ -200,11 +200,7 @@ class ModelRoutes:
         """PUT /homefire/v1/roles"""
         body = await read_json(scope, receive, SMALL_BODY, _roles)
         given = {role: name for role, name in msgspec.structs.asdict(body).items() if name is not msgspec.UNSET}
-        for name in given.values():
-            if name:
-                self._library.get(name)  # an unknown name is refused before the first role changes
-        for role, name in given.items():
-            await self._roles.set_role(role, name or "")
+        await self._roles.set_roles({role: name or "" for role, name in given.items()})
         await send_json(send, {"roles": self._named_roles()})
 
     # -- downloads
@@ -316,7 +312,11 @@ class ModelRoutes:
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/models/{name}"""
-        name = scope["path_params"]["name"]
+        await self.drop(scope["path_params"]["name"])
+        await send_nothing(send)
+
+    async def drop(self, name: str) -> None:
+        """Removes a model; it leaves the memory first. Raises UnknownModel, ModelBusy, ModelPinned, BuiltInModel."""
         pulled = next((d for d in self._pulls.downloads.all() if d.target == name and d.state not in ENDED), None)
         if pulled is not None:
             step = f"Cancel that first: homefire models downloads cancel {pulled.id}"
@@ -326,7 +326,6 @@ class ModelRoutes:
             if model.digest is not None and not model.pinned:
                 await self._keeper.evict(name)
             await self._library.remove(name)
-        await send_nothing(send)
 
     async def _hold(
         self, name: str, what: str, work: Callable[[], Coroutine[Any, Any, None]], receive: Receive

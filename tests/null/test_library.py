@@ -199,18 +199,17 @@ def test_roles(tmp_path: Path) -> None:
         await home.add("other")
         embedder = gguf((string_key("general.architecture", "bert"), u32_key("bert.pooling_type", 1)), TENSORS, DATA)
         await enter(home, "minilm", blob(home, embedder))
-        for role, model in (("main", "other"), ("embed", "minilm")):
-            await roles.set_role(role, model)
+        await roles.set_roles({"main": "other", "embed": "minilm"})
         for role, model in (("main", "minilm"), ("embed", "other"), ("chief", "other")):
             with pytest.raises(InvalidRequest):
-                await roles.set_role(role, model)
+                await roles.set_roles({"rlm": "other", role: model})  # nor is the sound half of it done
         with pytest.raises(UnknownModel):
-            await roles.set_role("rlm", "nobody")
+            await roles.set_roles({"rlm": "nobody"})
         again = Roles(home.store, home.library)
         await again.open()
         assert again.roles() == roles.roles() == {"main": "other", "rlm": "pilot", "memory": "pilot", "embed": "minilm"}
         await home.library.remove("minilm")
-        await roles.set_role("main", "")
+        await roles.set_roles({"main": ""})
         assert roles.roles() == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": ""}
 
     with_home(tmp_path, story)
