@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import sys
 
-from bench import fetch, fit, quantize, router, start, verify
+from bench import fair, fetch, fit, quantize, router, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
     "start": start.measure,
     "router": router.measure,
+    "fair": fair.measure,
+    "swap": swap.measure,
     "fetch": fetch.measure,
     "verify": verify.measure,
     "fit": fit.measure,

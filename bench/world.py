@@ -33,15 +33,16 @@ class World:
 
 
 @contextlib.contextmanager
-def running_daemon() -> Iterator[World]:
-    """Starts a daemon; `began` is the moment before it was spawned (time.perf_counter)."""
+def running_daemon(**settings: int | str) -> Iterator[World]:
+    """Starts a daemon with these settings; `began` is the moment before it was spawned (time.perf_counter)."""
     with tempfile.TemporaryDirectory(prefix="homefire-bench-") as folder:
         paths = Paths(Path(folder))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEFIRE_")}
+        given = {f"HOMEFIRE_{name.upper()}": str(value) for name, value in settings.items()}
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "homefire.daemon"],
-            env={**kept, "HOMEFIRE_HOME": folder, "HOMEFIRE_PORT": "0"},
+            env={**kept, **given, "HOMEFIRE_HOME": folder, "HOMEFIRE_PORT": "0"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

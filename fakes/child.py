@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -33,6 +34,8 @@ def main() -> None:
     )
     parser.add_argument("--die", help="end by this signal after it was ready")
     parser.add_argument("--quit", type=int, help="end with this status after it was ready")
+    parser.add_argument("--tree", type=int, default=0, help="programs of its own that it starts; they ignore SIGTERM")
+    parser.add_argument("--bare", action="store_true", help="attach without the rope for a tree, whatever it starts")
     parser.add_argument("--after", type=float, default=0.0, help="seconds before --die or --quit")
     options = parser.parse_args()
     if options.ignore_sigterm:
@@ -42,7 +45,8 @@ def main() -> None:
     if options.raw is not None:
         os.write(1, options.raw.encode().decode("unicode_escape").encode("latin-1"))
         _linger()
-    rope = lifeline.attach()
+    rope = lifeline.attach(tree=bool(options.tree) and not options.bare)
+    tree = [_grandchild() for _ in range(options.tree)]
     _flood(options.flood)
     if options.chatter:
         print(options.chatter, flush=True)
@@ -53,7 +57,7 @@ def main() -> None:
     if options.failed is not None:
         rope.failed(options.failed)
         _linger()
-    rope.ready(pid=os.getpid(), session=os.getsid(0), environment=sorted(os.environ))
+    rope.ready(pid=os.getpid(), session=os.getsid(0), environment=sorted(os.environ), tree=tree)
     if options.stuck:
         ctypes.PyDLL(None).sleep(600)
     time.sleep(options.after)
@@ -62,6 +66,16 @@ def main() -> None:
     if options.quit is not None:
         os._exit(options.quit)
     _linger()
+
+
+def _grandchild() -> int:
+    """A program that ignores SIGTERM and holds none of the pipes; returns when it does."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    argv = [sys.executable, "-c", program]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process.pid
 
 
 def _flood(size: int) -> None:

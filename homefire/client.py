@@ -100,13 +100,13 @@ class Homefire:
         """DELETE."""
         self._json("DELETE", path)
 
-    def stream(self, path: str, body: dict[str, Any]) -> Iterator[ServerEvent]:
-        """POST, as events. Leaving the iteration closes the connection. Raises what an `error` event says."""
+    def stream(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Iterator[ServerEvent]:
+        """POST (or GET), as events. Leaving the iteration closes the connection. Raises what an `error` event says."""
         import httpx2
 
         timeout = httpx2.Timeout(TIMEOUT_SECONDS, read=ANSWER_SECONDS)
         try:
-            with self._http.stream("POST", path, json=body, timeout=timeout) as response:
+            with self._http.stream(method, path, json=body, timeout=timeout) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _error_of(response)

@@ -16,12 +16,15 @@ import errno
 import json
 import logging
 import logging.handlers
+import math
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,8 +32,12 @@ from typing import Any
 from homefire import settings as settings_module
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
+from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
+from homefire.hardware.governor import Bounds, Governor
+from homefire.hardware.gpu_limits import GpuLimits
+from homefire.hardware.regulator import Regulator
+from homefire.hardware.sensors import Live
 from homefire.messages import Usage
 from homefire.models import catalogue
 from homefire.models.advice import Advice, KeptInStore
@@ -42,15 +49,19 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import Paths, default_home, from_os
-from homefire.residency import Keeper
+from homefire.residency import Keeper, KeeperRules
+from homefire.residency.far import FarEngines, FarLimits
+from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
+from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
-from homefire.store import Blobs, Conversations, Keys, Store
+from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.supervision.restarts import Hook, Restarts
 
 log = logging.getLogger("homefire.daemon")
 
@@ -61,6 +72,10 @@ LARGEST_DEFAULT_CONTEXT = 8192
 SMALLEST_MEASURED = 256 * 2**20
 # Tokens of an answer: fewer say little about the speed.
 FEWEST_TIMED = 64
+# What the governor leaves of a context window at least, and llama.cpp's own batch, of which it takes a share.
+SMALLEST_CONTEXT = 512
+USUAL_BATCH = 512
+LEAST_DISK = 2**20
 
 
 def main() -> int:
@@ -104,7 +119,6 @@ class Daemon:
         self.holds = Holds()
         self.conversations = Conversations(self.store)
         self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
-        self.keeper = Keeper(self._make_engine, settings.wait_seconds, settings.queue, self._loaded)
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
         self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
@@ -114,6 +128,21 @@ class Daemon:
         self.catalogue = catalogue.load()
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
+        self.keeper = self._make_keeper(settings)
+        far_limits = FarLimits(
+            settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
+        )
+        self.far = FarEngines(Engines(self.store), paths.secrets, far_limits)
+        self.hook = _hook(settings.restart_hook, paths)
+        self.restarts = Restarts(paths.restarts, self.hook)
+        self.levers = _Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
+        self.regulator = _regulator(settings, self.levers, lambda: bool(self.keeper.view()[0]))
+        self.watched = Watched(
+            self.regulator.live,
+            governor=self.regulator.view if settings.governor_seconds else lambda: None,
+            restarts=self.restarts.rows,
+            crashes=self.restarts.counts,
+        )
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -126,6 +155,9 @@ class Daemon:
         await self.advice.open()
         await self.pulls.open()
         await self.authority.open()
+        await self.far.open()
+        if await asyncio.to_thread(self.levers.gpus.revert):
+            log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
@@ -144,6 +176,9 @@ class Daemon:
                 hosts=tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")),
                 body_limit=self.settings.body_mib * 2**20,
                 written=self._written,
+                window=lambda name: self._spec(name).context,
+                watched=self.watched,
+                far=self.far,
             )
         )
 
@@ -154,6 +189,10 @@ class Daemon:
             server = _make_server(app)
             self._serving = True
             house = asyncio.ensure_future(self._keep_house())
+            governing = asyncio.ensure_future(
+                self.regulator.run() if self.settings.governor_seconds else asyncio.sleep(0)
+            )
+            self.restarts.open()
             self._announce()
             log.info("ready at %s", self.url)
             try:
@@ -161,6 +200,8 @@ class Daemon:
             finally:
                 self._serving = False
                 house.cancel()
+                governing.cancel()
+                await asyncio.wait((governing,))  # what it had moved goes back before anything else ends
         finally:
             await self.close()
 
@@ -169,7 +210,10 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.pulls.close()
+        await self.far.close()
         await self.keeper.close()
+        if self.hook is not None:
+            await self.hook.close()
         for task in self._measuring:
             task.cancel()
         await self.web.close()
@@ -184,29 +228,49 @@ class Daemon:
     async def _reach(self) -> Reach:
         return await try_reach(self.web, self.catalogue, self.places, self.indexes)
 
-    def _make_engine(self, name: str) -> Engine:
+    def _make_keeper(self, settings: Settings) -> Keeper:
+        rules = KeeperRules(
+            wait_seconds=settings.wait_seconds,
+            queue=settings.queue,
+            queue_per_key=settings.queue_per_key,
+            keep_alive=settings.keep_alive_seconds,
+            starvation=settings.starvation_seconds,
+        )
+        limits = MemoryLimits(settings.floor_mib * 2**20, settings.memory_cap_mib * 2**20)
+        sizes = Sizing(
+            self.advice, self.library, self._spec, limits, lambda: detect(with_gpus=settings.gpu_layers != 0)
+        )
+        smaller = partial(self._make_engine, smaller=True)
+        return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded)
+
+    def _make_engine(self, name: str, smaller: bool = False) -> Engine:
         self.holds.check(name)
         model = self.library.get(name)
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
-        return LlamaCpp(self._spec(name))
+        return LlamaCpp(self._spec(name, smaller), self.restarts, self.watched.metrics.spent)
 
-    def _spec(self, name: str) -> EngineSpec:
+    def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
+        """How the model is loaded; `smaller`: the second time, after the memory ran out."""
         model = self.library.get(name)
         small = model.size_bytes < SMALL_BYTES
         whole = min(model.facts.context_length or LARGEST_DEFAULT_CONTEXT, LARGEST_DEFAULT_CONTEXT)
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
+        context = self.levers.context_of((self.settings.context if chats else 0) or whole)
+        slots = self.settings.slots or (8 if small else 4)
         return EngineSpec(
             name=model.name,
             path=model.path,
-            context=(self.settings.context if chats else 0) or whole,
-            slots=self.settings.slots or (8 if small else 4),
-            threads=compute_threads(self.settings.threads),
+            context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
+            slots=max(1, slots // 2) if smaller else slots,
+            threads=max(1, int(compute_threads(self.settings.threads) * self.levers.threads)),
             gpu_layers=self.settings.gpu_layers,
             load_seconds=self.settings.load_seconds,
             log=self.paths.engine_log(model.name),
             socket=self.paths.engine_socket(model.name),
             kind=model.facts.kind,
+            batch=self.levers.batch_size if chats else 0,
+            hang_seconds=self.settings.hang_seconds,
         )
 
     def _loaded(self, name: str, engine: Engine) -> None:
@@ -249,7 +313,14 @@ class Daemon:
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 
     def _unready(self) -> list[str]:
-        return [] if self._serving else ["starting or stopping"]
+        reasons = [] if self._serving else ["starting or stopping"]
+        default = self._default_model()
+        if any(resident.name == default and resident.state == "broken" for resident in self.keeper.view()[0]):
+            reasons.append(f"the model '{default}' crashed too often and rests")
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.paths.home).free < LEAST_DISK:
+                reasons.append(f"the disk of {self.paths.home} is full")
+        return reasons
 
     async def _keep_house(self) -> None:
         while True:
@@ -269,6 +340,50 @@ class Daemon:
         except OSError as problem:
             raise from_os(problem, part) from None
         _first_line({"ready": facts})
+
+
+class _Levers:
+    """What the governor moves. Threads, batch and context count from a model's next load on."""
+
+    def __init__(self, keeper: Keeper, gpus: GpuLimits, may_limit: bool) -> None:
+        self._keeper = keeper
+        self._may_limit = may_limit
+        self.gpus = gpus
+        self.threads = 1.0
+        self.context = 1.0
+        self.batch_size = 0
+
+    def context_of(self, tokens: int) -> int:
+        """A context window as it is to be now."""
+        return tokens if self.context >= 1 else max(min(tokens, SMALLEST_CONTEXT), int(tokens * self.context))
+
+    def set_threads(self, share: float) -> None:
+        self.threads = share
+
+    def set_batch(self, share: float) -> None:
+        self.batch_size = 0 if share >= 1 else int(USUAL_BATCH * share)
+
+    def set_context(self, share: float) -> None:
+        self.context = share
+
+    async def set_gpu_power(self, share: float) -> None:
+        if self._may_limit:
+            await asyncio.to_thread(self.gpus.lower, share)
+
+    async def unload_idle(self, reason: str) -> None:
+        await self._keeper.let_idle_go(reason)
+
+
+def _regulator(settings: Settings, levers: _Levers, needed: Callable[[], bool]) -> Regulator:
+    bounds = Bounds(float(settings.ceiling_c or math.inf), settings.floor_mib * 2**20)
+    return Regulator(Live(), Governor(bounds), levers, float(settings.governor_seconds or 1), needed)
+
+
+def _hook(command: str, paths: Paths) -> Hook | None:
+    try:
+        return Hook(command, paths.hook_log) if command.strip() else None
+    except ValueError as problem:
+        raise BadSetting(f"'restart_hook' is no command: {problem}.", param="restart_hook") from None
 
 
 class _LateWeb:

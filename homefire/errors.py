@@ -79,7 +79,9 @@ class ContextOverflow(ClientError):
 
     limit: int = 0
     code = "context_length_exceeded"
-    default_step = "Shorten the conversation, or use a model with a larger context window."
+    default_step = (
+        "Shorten the conversation, use a model with a larger context window, or send X-Homefire-Overflow: drop-oldest."
+    )
 
 
 class MissingKey(ClientError):
@@ -324,7 +326,7 @@ class DigestMismatch(ClientError):
 
 
 class CannotRepair(ClientError):
-    """A damaged file of a model cannot be fetched again: it was made or imported here, or its source does not have it any more."""
+    """A damaged file of a model cannot be fetched again: made or imported here, or its source does not have it any more."""
 
     code = "cannot_repair"
     status = 409
@@ -443,6 +445,13 @@ class DaemonNotStarted(DaemonError):
     code = "daemon_not_started"
 
 
+class DaemonCrashLoop(DaemonError):
+    """The daemon crashed several times within a minute and is not started again."""
+
+    code = "daemon_crash_loop"
+    default_step = "See the log (logs/daemon.log in the home), then: homefire doctor; homefire up tries anew."
+
+
 class OldSqlite(DaemonError):
     """The SQLite library is older than 3.51.3 and has known corruption bugs."""
 
@@ -499,7 +508,7 @@ class EngineBroken(EngineError):
 
 
 class EngineUnreachable(EngineError):
-    """The far engine does not answer at its address: nothing listens there, its name is unknown, its certificate is not trusted."""
+    """Nobody answers at the far engine's address: nothing listens there, its name is unknown, its certificate is not trusted."""
 
     code = "engine_unreachable"
     default_step = "Start it, or check its address with: homefire engine list"
@@ -524,7 +533,9 @@ class EngineRejected(EngineError):
     """The far engine refuses us: its key is missing, wrong, or may not use this model."""
 
     code = "engine_rejected"
-    default_step = "Remove it and add it again with its key in a file: homefire engine add NAME --url URL --key-file FILE"
+    default_step = (
+        "Remove it and add it again with its key in a file: homefire engine add NAME --url URL --key-file FILE"
+    )
 
 
 class EngineLacksModel(EngineError):

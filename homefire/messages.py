@@ -72,7 +72,8 @@ class Form:
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
-    alternatives to give for each token (None: no log probabilities)."""
+    alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
+    do without it (None: as its template has it)."""
 
     model: str
     messages: tuple[Message, ...]
@@ -84,6 +85,7 @@ class ChatRequest:
     logprobs: int | None = None
     stream: bool = False
     include_usage: bool = False
+    think: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,23 @@ class Embeddings:
     how many were read for all of them."""
 
     vectors: tuple[bytes, ...]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Texts to be judged by how well each answers `query`."""
+
+    model: str
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A score for each document, in their order, higher for a better one; `tokens` is how many were read for all of them."""
+
+    scores: tuple[float, ...]
     tokens: int
 
 

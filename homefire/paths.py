@@ -66,6 +66,21 @@ class KeyName(str):
         return super().__new__(cls, text)
 
 
+class EngineName(str):
+    """A far engine's name: lower-case letters, digits, dots, dashes, underscores, at most 40. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> EngineName:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?", text) or ".." in text:
+            raise InvalidRequest(
+                f"Not an engine's name: {text[:80]!r}",
+                "Use lower-case letters, digits, dots, dashes and underscores, at most 40.",
+                param="name",
+            )
+        return super().__new__(cls, text)
+
+
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
 
@@ -77,6 +92,7 @@ class Paths:
         self.home = home
         self.config = home / "config.toml"
         self.keys = home / "keys"
+        self.secrets = home / "secrets.toml"
         self.database = home / "homefire.db"
         self.blobs = home / "blobs"
         self.logs = home / "logs"
@@ -84,6 +100,11 @@ class Paths:
         self.lock = self.run / "daemon.lock"
         self.address = self.run / "daemon.json"
         self.daemon_log = self.logs / "daemon.log"
+        self.restarts = self.logs / "restarts.jsonl"
+        self.hook_log = self.logs / "restart-hook.log"
+        self.upkeep = self.run / "upkeep.json"
+        self.upkeep_lock = self.run / "upkeep.lock"
+        self.gpu_limits = self.run / "gpu-limits.json"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

@@ -7,7 +7,9 @@ Does not cover: where state lives (`paths.py`), and `HOMEFIRE_HOME`, which has t
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -63,6 +65,42 @@ class Settings:
     downloads_at_once: int = _row(1, "Models that are fetched at once; the others wait their turn.", 1, 16)
     download_connections: int = _row(4, "Connections that one file is fetched over.", 1, 32)
     stall_seconds: int = _row(30, "How long a download waits for its next byte before it connects anew.", 1, 3600)
+    ceiling_c: int = _row(
+        80, "Degrees Celsius at which the governor begins to slow models down; 0: it never does.", 0, 120
+    )
+    floor_mib: int = _row(
+        1024, "Memory in MiB that models leave free, or idle ones go; at most an eighth of all counts.", 0, 1_000_000
+    )
+    memory_cap_mib: int = _row(
+        0, "Most that all models together may take of the main memory, and of a GPU, in MiB; 0: no cap.", 0, 100_000_000
+    )
+    keep_alive_seconds: int = _row(
+        1800,
+        "How long an idle model stays in memory; 0: it leaves at once, -1: until its memory is needed.",
+        -1,
+        604_800,
+    )
+    starvation_seconds: int = _row(
+        60, "How long a request may wait behind other models before they must make room for its own.", 2, 86_400
+    )
+    queue_per_key: int = _row(256, "Requests of one key that may wait for a model; one more is refused.", 1, 100_000)
+    governor_seconds: int = _row(
+        5, "How often the governor looks at the sensors while a model is in memory; 0: never.", 0, 3600
+    )
+    gpu_limits: int = _row(
+        0, "1: the governor may lower a GPU's power limit and clocks (needs the right to); they are taken back.", 0, 1
+    )
+    hang_seconds: int = _row(
+        30, "How long a model's process may give no answer before it counts as hung; 0: for ever.", 0, 3600
+    )
+    supervise: int = _row(1, "1: a daemon that crashed is started again by `homefire up`; 0: it is not.", 0, 1)
+    restart_hook: str = _row(
+        "", "Command to run after each restart, without a shell; the facts come as JSON on its input."
+    )
+
+    far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
+    far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
+    far_stall_seconds: int = _row(60, "How long a far engine may take between two tokens.", 1, 86_400)
 
 
 SETTINGS: tuple[Setting, ...] = tuple(
@@ -72,6 +110,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
 # A removed name answers with its replacement instead of a mere "unknown".
 REMOVED: Mapping[str, str] = {}
 
+MOST_SECRET = 4096
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -92,6 +131,55 @@ def load(config: Path, environment: Mapping[str, str] | None = None) -> Settings
         if (text := environment.get(row.variable, "")) != "":
             values[row.name] = _checked(row, text, row.variable)
     return Settings(**values)
+
+
+def read_secret(file: Path, engine: str) -> str:
+    """The key of a far engine, from the table `engines` of `secrets.toml`; "" if it has none.
+
+    Raises BadSetting, which never quotes what the file holds, if it is no TOML or may be read by others than its owner.
+    """
+    found = _secrets(file).get(engine, "")
+    if not isinstance(found, str) or len(found) > MOST_SECRET or not found.isascii() or not found.isprintable():
+        raise BadSetting(f"{file}: the key of '{engine}' is no line of printable ASCII.", param="key")
+    return found
+
+
+def write_secret(file: Path, engine: str, secret: str) -> None:
+    """Puts the key of a far engine into `secrets.toml` (0600), or takes it out if it is "". Raises OSError, BadSetting.
+
+    Comments in the file are not kept; its keys are.
+    """
+    kept = {name: value for name, value in _secrets(file).items() if name != engine and isinstance(value, str)}
+    if secret:
+        kept[engine] = secret
+    elif not file.exists():
+        return
+    # JSON's text is TOML's too: both escape with \\, \" and \uXXXX.
+    lines = [f"{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(kept.items())]
+    part = file.with_suffix(".new")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write("# Keys of far engines; homefire engine add NAME --key-file FILE writes them.\n[engines]\n")
+        opened.writelines(lines)
+        opened.flush()
+        os.fsync(opened.fileno())
+    part.replace(file)
+
+
+def _secrets(file: Path) -> Mapping[str, Any]:
+    try:
+        if sys.platform != "win32" and file.stat().st_mode & 0o077:
+            raise BadSetting(f"{file} may be read by others than you.", f"Make it yours alone: chmod 600 {file}")
+        found = tomllib.loads(file.read_text("utf-8")).get("engines", {})
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # its message would quote the file
+        raise BadSetting(f"{file} is not valid TOML.") from None
+    except OSError as problem:
+        raise BadSetting(f"{file} cannot be read: {problem.strerror}") from None
+    if not isinstance(found, dict):
+        raise BadSetting(f"{file}: 'engines' is no table.")
+    return found
 
 
 def _read(config: Path) -> dict[str, Any]:

@@ -46,7 +46,9 @@ class RunningDaemon:
         self.paths = Paths(home)
         # Nothing of the person's own settings gets in.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEFIRE_")}
-        self.environment = {**kept, "HOMEFIRE_HOME": str(home), "HOMEFIRE_PORT": "0", **environment}
+        # A daemon that a test kills stays dead, unless the test is about its coming back.
+        own = {"HOMEFIRE_HOME": str(home), "HOMEFIRE_PORT": "0", "HOMEFIRE_SUPERVISE": "0"}
+        self.environment = {**kept, **own, **environment}
         self.url = ""
         self.key = ""
         self.pid = 0

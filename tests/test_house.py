@@ -34,9 +34,9 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 400, "messages": 150, "settings": 120, "paths": 170, "store": 900, "dialects": 1050, "hardware": 340,
-    "supervision": 400, "models": 7700, "engines": 900, "residency": 500, "server": 1850, "client": 260, "cli": 1400,
-    "daemon": 370, "doctor": 220,
+    "errors": 450, "messages": 150, "settings": 200, "paths": 180, "store": 900, "dialects": 3100, "hardware": 1200,
+    "supervision": 800, "models": 7900, "engines": 1750, "residency": 2000, "server": 3100, "client": 260, "cli": 1850,
+    "daemon": 500, "doctor": 220,
 }  # fmt: skip
 TOTAL_BUDGET = 25_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8

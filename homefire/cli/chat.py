@@ -172,6 +172,11 @@ def _show(events: Iterator[ServerEvent]) -> bool:
             for event in stream:
                 if event.name == "notice":
                     print(f"[{event.data['text']}]\n", file=sys.stderr)
+                elif event.name == "queue" and sys.stderr.isatty() and event.data["position"] > 1:
+                    print(
+                        f"[place {event.data['position']} in the queue, about {event.data['eta_s']:.0f} s]",
+                        file=sys.stderr,
+                    )
                 elif event.name == "delta":
                     began = True
                     sys.stdout.write(event.data["text"])

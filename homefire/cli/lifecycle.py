@@ -1,12 +1,14 @@
 """`homefire up`, `down`, `status`, `link`.
 
 Promises: `up` returns (with --detach) or prints the link only when the daemon is ready; `up` on a running daemon is no error: it
-prints a fresh link; `down` returns when the daemon is gone.
+prints a fresh link; `down` returns when the daemon is gone, and whoever would start it again too. What `up` starts is the daemon
+itself, or (setting `supervise`) the small process that starts it again after a crash (`supervision/upkeep.py`).
 Does not cover: starting at log-in (`packaging/`, not in this version).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,10 +19,20 @@ from typing import Any
 
 from homefire.cli.main import parser_for, print_json
 from homefire.client import Homefire
-from homefire.errors import DaemonNotRunning, DaemonNotStarted, HomefireError, from_envelope
+from homefire.errors import (
+    BadSetting,
+    DaemonCrashLoop,
+    DaemonNotRunning,
+    DaemonNotStarted,
+    HomefireError,
+    from_envelope,
+)
 from homefire.paths import Paths, default_home
+from homefire.settings import load
 
 DOWN_SECONDS = 20.0
+# What the process that keeps the daemon up ends with when the daemon crashed too often (`supervision/upkeep.py`).
+GAVE_UP = 70
 
 
 def run(verb: str, argv: list[str]) -> int:
@@ -47,11 +59,18 @@ def _up(argv: list[str]) -> int:
             return 0
         if not options.json:
             print("Press Ctrl-C to stop.", flush=True)
-        return process.wait()
+        return _ended(process.wait())
     except KeyboardInterrupt:
         if options.detach:  # it has a terminal session of its own and hears nothing
             process.terminate()
         return process.wait()
+
+
+def _ended(status: int) -> int:
+    """The verb's own status. Raises DaemonCrashLoop."""
+    if status == GAVE_UP:
+        raise DaemonCrashLoop(_upkeep(Paths(default_home())).get("gave_up") or "The daemon crashed too often.")
+    return status
 
 
 def ensure_running() -> bool:
@@ -65,7 +84,13 @@ def ensure_running() -> bool:
 
 
 def _start(detach: bool) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """Starts the daemon and waits for its first line."""
+    """Starts the daemon, or what keeps it up, and waits for its first line."""
+    paths = Paths(default_home())
+    module = "homefire.supervision.upkeep" if _supervised(paths) else "homefire.daemon"
+    if (
+        waiting := _upkeep_pid(paths)
+    ) is not None:  # it pauses after a crash; a person who says `up` does not want to wait
+        _end([waiting])
     options: dict[str, Any] = {}
     if detach and sys.platform == "win32":
         options["creationflags"] = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(
@@ -74,7 +99,7 @@ def _start(detach: bool) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     elif detach:
         options["start_new_session"] = True
     process = subprocess.Popen(
-        [sys.executable, "-m", "homefire.daemon"],
+        [sys.executable, "-m", module],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         # A detached daemon must not hold the terminal, or whoever reads our output would wait for ever.
@@ -89,12 +114,19 @@ def _start(detach: bool) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     except ValueError:
         status = process.wait()
         raise DaemonNotStarted(
-            f"The daemon ended with status {status} before it was ready.", f"See {Paths(default_home()).daemon_log}"
+            f"The daemon ended with status {status} before it was ready.", f"See {paths.daemon_log}"
         ) from None
     if "failed" in word:
         process.wait()
         raise from_envelope(word["failed"])
     return process, word["ready"]
+
+
+def _supervised(paths: Paths) -> bool:
+    try:
+        return bool(load(paths.config).supervise)
+    except BadSetting:  # the daemon says what is wrong, and whether it is the setting or the home
+        return False
 
 
 def _running() -> Homefire | None:
@@ -103,7 +135,7 @@ def _running() -> Homefire | None:
     except DaemonNotRunning:
         return None
     try:
-        home.get("/readyz")
+        home.get("/healthz")
     except HomefireError:
         home.close()
         return None
@@ -124,28 +156,68 @@ def _say_where(home: Homefire, as_json: bool, already: bool, pid: int = 0) -> No
 def _down(argv: list[str]) -> int:
     options = parser_for("down").parse_args(argv)
     paths = Paths(default_home())
-    home = _running()
-    if home is None:
+    home, waiting = _running(), _upkeep_pid(paths)
+    if home is None and waiting is None:
         if options.json:
             print_json({"stopped": False, "was_running": False})
         else:
             print("No daemon runs.")
         return 0
-    with home:
-        pid = int(home.status()["pid"])
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + DOWN_SECONDS
-    while _alive(pid):
-        if time.monotonic() > deadline:
-            raise DaemonNotRunning(
-                f"The daemon (pid {pid}) does not end.", f"See {paths.daemon_log}; then: kill -9 {pid}"
-            )
-        time.sleep(0.02)
+    pid = 0
+    if home is not None:
+        with home:
+            pid = int(home.status()["pid"])
+    # First who would start it again; the daemon hears of it from there too, but on Windows nobody hands anything on.
+    _end([each for each in (waiting, pid) if each])
     if options.json:
-        print_json({"stopped": True, "was_running": True, "pid": pid})
+        print_json({"stopped": True, "was_running": home is not None, "pid": pid or waiting})
     else:
         print("Stopped.")
     return 0
+
+
+def _end(pids: list[int]) -> None:
+    """SIGTERM to each, in this order; returns when all are gone. Raises DaemonNotRunning if one does not go."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + DOWN_SECONDS
+    for pid in pids:
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                log = Paths(default_home()).daemon_log
+                raise DaemonNotRunning(f"The daemon (pid {pid}) does not end.", f"See {log}; then: kill -9 {pid}")
+            time.sleep(0.02)
+
+
+def _upkeep(paths: Paths) -> dict[str, Any]:
+    """What the process that keeps the daemon up says of itself."""
+    try:
+        found: dict[str, Any] = json.loads(paths.upkeep.read_text("utf-8"))
+        return found
+    except (OSError, ValueError):
+        return {}
+
+
+def _upkeep_pid(paths: Paths) -> int | None:
+    """Its process id, if it lives: it holds a lock, so a number that another process has now is not mistaken for it."""
+    try:
+        with paths.upkeep_lock.open("r+b") as file:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except OSError:  # held
+        pid = _upkeep(paths).get("pid")
+        return pid if isinstance(pid, int) else None
+    return None
 
 
 def _alive(pid: int) -> bool:
@@ -175,8 +247,18 @@ def _is_zombie(pid: int) -> bool:
 
 def _status(argv: list[str]) -> int:
     options = parser_for("status").parse_args(argv)
-    with Homefire.connect() as home:
-        found = home.status()
+    try:
+        with Homefire.connect() as home:
+            found = home.status()
+    except DaemonNotRunning:
+        told = _upkeep(paths := Paths(default_home()))
+        if told.get("gave_up"):
+            raise DaemonCrashLoop(told["gave_up"]) from None
+        if told.get("pausing") and _upkeep_pid(paths) is not None:
+            raise DaemonNotRunning(
+                f"The daemon {told['pausing']}; it is being started again.", "Ask again in a moment."
+            ) from None
+        raise
     if options.json:
         print_json({"running": True, **found})
         return 0
@@ -197,6 +279,10 @@ def _status(argv: list[str]) -> int:
         print("  model     none in memory; one is loaded when it is asked")
     if found["waiting"]:
         print(f"  waiting   {found['waiting']} requests")
+    if found["restarts"]:
+        print(
+            f"  crashes   {', '.join(f'{name} {times}' for name, times in found['restarts'].items())} since the start"
+        )
     return 0
 
 

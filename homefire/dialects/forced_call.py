@@ -19,7 +19,7 @@ import msgspec
 from homefire.dialects import llamacpp
 from homefire.messages import ChatRequest, Event, Finish, Form, Message, TextDelta, Tool, ToolCallDelta, UsageReport
 
-APPLY_TEMPLATE_PATH = "/apply-template"
+APPLY_TEMPLATE_PATH = llamacpp.APPLY_TEMPLATE_PATH
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _PROBE = Tool("homefire_probe", "", {"type": "object", "properties": {}})
@@ -60,7 +60,7 @@ def render(request: ChatRequest, template_shows_tools: bool) -> bytes:
         form=Form("json_schema", _schema(allowed)),
     )
     body = msgspec.json.decode(llamacpp.render_chat(plain))
-    body["chat_template_kwargs"] = {"tools": llamacpp.tools_json(request.tools)}
+    body.setdefault("chat_template_kwargs", {})["tools"] = llamacpp.tools_json(request.tools)
     return _encode(body)
 
 

@@ -4,7 +4,7 @@ Its chat and completion routes take and give OpenAI's form with additions (`timi
 own), so its answers can pass to an OpenAI client byte by byte; this module reads them where somebody wants events instead.
 Source: tools/server/README.md of llama.cpp, and the answers of the build that xllamacpp 2026.10 carries.
 Promises: `read_event` accepts every chunk this build sends; an error body becomes a leaf of the error tree.
-Does not cover: the slots, metrics, rerank and adapter routes.
+Does not cover: the slots, metrics and adapter routes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from homefire.messages import (
     Event,
     Finish,
     Message,
+    Ranking,
     ReasoningDelta,
+    RerankRequest,
     Sampling,
     TextDelta,
     Tool,
@@ -31,9 +33,12 @@ from homefire.messages import (
     UsageReport,
 )
 
+HEALTH_PATH = "/health"
 CHAT_PATH = "/v1/chat/completions"
 COMPLETION_PATH = "/v1/completions"
 EMBEDDING_PATH = "/v1/embeddings"
+RERANK_PATH = "/v1/rerank"
+APPLY_TEMPLATE_PATH = "/apply-template"
 TOKENIZE_PATH = "/tokenize"
 PROPERTIES_PATH = "/props"
 # The value that means "draw a seed"; a person's seed must not hit it by chance.
@@ -61,7 +66,14 @@ def _chat_body(request: ChatRequest) -> dict[str, Any]:
         body["response_format"] = {"type": "json_schema", "json_schema": {"schema": request.form.schema}}
     if request.logprobs is not None:
         body["logprobs"], body["top_logprobs"] = True, request.logprobs
+    if request.think is not None:
+        body["chat_template_kwargs"] = {"enable_thinking": request.think}
     return body
+
+
+def read_prompt(body: bytes) -> str:
+    """The prompt that `APPLY_TEMPLATE_PATH` made of a chat's body."""
+    return str(_decode(body)["prompt"])
 
 
 def tools_json(tools: Iterable[Tool]) -> list[dict[str, Any]]:
@@ -151,8 +163,36 @@ def read_embeddings(body: bytes) -> Embeddings:
     return Embeddings(tuple(row.embedding for row in rows), found.usage.prompt_tokens)
 
 
+class _Rank(msgspec.Struct):
+    index: int
+    relevance_score: float
+
+
+class _Ranks(msgspec.Struct):
+    results: list[_Rank]
+    usage: _EmbeddingUsage
+
+
+_ranks = msgspec.json.Decoder(_Ranks)
+
+
+def render_rerank(request: RerankRequest) -> bytes:
+    """The body for `RERANK_PATH`."""
+    return _encode({"query": request.query, "documents": list(request.documents)})
+
+
+def read_ranking(body: bytes) -> Ranking:
+    """The scores in the order of the documents. Raises EngineFailed if they are not what was asked for."""
+    try:
+        found = _ranks.decode(body)
+    except msgspec.DecodeError as problem:
+        raise EngineFailed(f"The engine gave no scores: {problem}.") from None
+    rows = sorted(found.results, key=lambda row: row.index)
+    return Ranking(tuple(row.relevance_score for row in rows), found.usage.prompt_tokens)
+
+
 def render_tokenize(text: str) -> bytes:
-    """The body for `TOKENIZE_PATH`: the text as the embedding route would read it, with the special tokens around it."""
+    """The body for `TOKENIZE_PATH`: the text as the chat and embedding routes read it, with the special tokens around it."""
     return _encode({"content": text, "add_special": True, "parse_special": True})
 
 
@@ -237,10 +277,12 @@ def read_error(status: int, body: bytes) -> HomefireError:
     except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
         message, kind, inner = body.decode("utf-8", "replace")[:500], "", {}
     if kind == "exceed_context_size_error":
-        return ContextOverflow(
+        overflow = ContextOverflow(
             f"The prompt has {inner.get('n_prompt_tokens', '?')} tokens, the context window {inner.get('n_ctx', '?')}.",
             param="messages",
         )
+        overflow.limit = int(inner.get("n_ctx", 0))
+        return overflow
     if status == 503:
         return Overloaded(f"The engine is not ready: {message}")
     if 400 <= status < 500:

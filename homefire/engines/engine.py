@@ -23,10 +23,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from homefire.errors import WrongModelKind
-from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, Embeddings, Event
+from homefire.messages import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    Event,
+    Ranking,
+    RerankRequest,
+)
 
 # Smaller files answer many at once for little memory: more slots, and a window of its own for each; larger ones share one.
 SMALL_BYTES = 100_000_000
@@ -36,7 +44,8 @@ SMALL_BYTES = 100_000_000
 class EngineSpec:
     """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
     path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port; `kind` is "chat",
-    "embedding" or "rerank" (which can be loaded and serves nothing yet)."""
+    "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own; after `hang_seconds` without an
+    answer it counts as hung (0: never)."""
 
     name: str
     path: Path
@@ -48,6 +57,8 @@ class EngineSpec:
     log: Path
     socket: Path | None
     kind: str = "chat"
+    batch: int = 0
+    hang_seconds: float = 30.0
 
 
 def require_kind(name: str, kind: str, wanted: str) -> None:
@@ -57,7 +68,13 @@ def require_kind(name: str, kind: str, wanted: str) -> None:
     if wanted == "embedding":
         step = "Name an embedding model, or get one with: homefire models pull all-minilm-l6-v2"
         raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and makes no embeddings.", step, param="model")
-    step = "Use it at /v1/embeddings, or name another model." if kind == "embedding" else ""
+    if wanted == "rerank":
+        step = "Name a reranker, or get one with: homefire models pull bge-reranker-v2-m3"
+        raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and ranks no texts.", step, param="model")
+    step = {
+        "embedding": "Use it at /v1/embeddings, or name another model.",
+        "rerank": "Use it at /v1/rerank, or name another model.",
+    }.get(kind, "")
     raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and cannot chat.", step, param="model")
 
 
@@ -113,4 +130,23 @@ class Engine(Protocol):
         Raises ContextOverflow, which names the first input that is too long and the limit in tokens (unless `truncate`),
         InvalidRequest for an unknown token or more `dimensions` than the model has, EngineDied, EngineFailed.
         """
+        ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """What an engine adds to the socket if it can say how long a prompt is before it reads it."""
+
+    async def count(self, request: ChatRequest) -> int:
+        """The tokens of the whole prompt: what `Usage.prompt_tokens` says when the request is answered. Raises as `chat`, but
+        for ContextOverflow: a prompt of any length is counted."""
+        ...
+
+
+@runtime_checkable
+class Reranks(Protocol):
+    """What an engine adds to the socket if it can serve a model of the kind "rerank"."""
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """A score for each document. Raises ContextOverflow, WrongModelKind, EngineDied, EngineFailed."""
         ...

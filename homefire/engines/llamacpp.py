@@ -12,17 +12,28 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
+from homefire.dialects.spent import TAIL, Spent, read_spent
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.rendered import render_pieces
 from homefire.engines.wire import ConnectionLost, Response, Wire
-from homefire.errors import EngineDied, EngineError, EngineFailed
-from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, Embeddings, Event
-from homefire.supervision.child import Child, ChildSpec, Exit
+from homefire.errors import ContextOverflow, EngineDied, EngineError, EngineFailed
+from homefire.messages import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    Event,
+    Ranking,
+    RerankRequest,
+)
+from homefire.supervision.child import Child, ChildSpec, Observer
+from homefire.supervision.record import Exit
+from homefire.supervision.watchdog import Rhythm, watch
 
 # Beyond the slots, so that the next request's prompt is already there when a slot becomes free.
 AHEAD = 2
@@ -31,9 +42,14 @@ AHEAD = 2
 class LlamaCpp:
     """An Engine."""
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(
+        self, spec: EngineSpec, observer: Observer | None = None, spent: Callable[[str, Spent], None] | None = None
+    ) -> None:
         self.name = spec.name
         self.spec = spec
+        self.spent = spent
+        self.progress = 0
+        self._watching: asyncio.Task[None] | None = None
         key = secrets.token_urlsafe(32) if spec.socket is None else ""
         self._key = key
         self._child = Child(
@@ -43,6 +59,8 @@ class LlamaCpp:
                 log=spec.log,
                 environment={"HOMEFIRE_ENGINE_KEY": key} if key else {},
                 ready_seconds=spec.load_seconds,
+                label=spec.name,
+                observer=observer,
             )
         )
         self._wire: Wire | None = None
@@ -64,6 +82,19 @@ class LlamaCpp:
             except BaseException:
                 await self.stop()
                 raise
+        if self.spec.hang_seconds:
+            rhythm = Rhythm.of(self.spec.hang_seconds)
+            self._watching = asyncio.ensure_future(watch(self._child, self._answers, lambda: self.progress, rhythm))
+
+    async def _answers(self) -> bool:
+        """Whether its server still takes a request and answers it. Not whether it computes: see `watchdog.py`."""
+        assert self._wire is not None
+        try:
+            response = await self._wire.get(llamacpp.HEALTH_PATH)
+            await response.read()
+        except ConnectionLost:
+            return False
+        return response.status == 200
 
     async def stop(self) -> None:
         await self._child.stop()
@@ -93,6 +124,34 @@ class LlamaCpp:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         require_kind(self.name, self.spec.kind, "embedding")
         return await self._embedder.embed(request)
+
+    async def count(self, request: ChatRequest) -> int:
+        """As `Counts.count`: the child renders the prompt as it would for an answer, and cuts it into tokens."""
+        require_kind(self.name, self.spec.kind, "chat")
+        if forced_call.is_forced(request):
+            body = forced_call.render(request, await self._template_shows_tools())
+        else:
+            body = llamacpp.render_chat(request)
+        prompt = llamacpp.read_prompt(await self._whole(llamacpp.APPLY_TEMPLATE_PATH, body))
+        return len(llamacpp.read_tokens(await self._whole(llamacpp.TOKENIZE_PATH, llamacpp.render_tokenize(prompt))))
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """As `Reranks.rerank`."""
+        require_kind(self.name, self.spec.kind, "rerank")
+        try:
+            body = await self._whole(llamacpp.RERANK_PATH, llamacpp.render_rerank(request))
+        except ContextOverflow as problem:
+            raise ContextOverflow(
+                f"The query and one of the documents are too long together: {problem.message}",
+                "Cut the documents into shorter texts.",
+                param="documents",
+            ) from None
+        found = llamacpp.read_ranking(body)
+        if len(found.scores) != len(request.documents):
+            raise EngineFailed(
+                f"The engine of '{self.name}' gave {len(found.scores)} scores for {len(request.documents)} texts."
+            )
+        return found
 
     async def _template_shows_tools(self) -> bool:
         if self._shows_tools is None and self._wire is not None:
@@ -162,11 +221,16 @@ class LlamaCppAnswer:
             yield piece
 
     async def _bytes(self) -> AsyncIterator[bytes]:
+        tail = b""
         try:
             async for piece in self._response.pieces():
+                self._engine.progress += 1
+                tail = (tail + piece)[-TAIL:]
                 yield piece
         except ConnectionLost:
             raise await self._engine.explain("ended in the middle of the answer") from None
+        if self._engine.spent is not None and (spent := read_spent(tail)) is not None:
+            self._engine.spent(self._engine.name, spent)
 
     async def events(self) -> AsyncIterator[Event]:
         if not self._stream:
@@ -214,4 +278,5 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "threads": spec.threads,
         "gpu_layers": spec.gpu_layers,
         "kind": spec.kind,
+        "batch": spec.batch,
     }

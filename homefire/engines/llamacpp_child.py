@@ -65,8 +65,13 @@ def _parameters(arguments: dict[str, Any]) -> Any:
     found.endpoint_slots = False
     found.ui = False
     found.verbosity = WARNINGS
+    if batch := arguments.get("batch"):
+        found.n_ubatch = batch
+        found.n_batch = max(batch, 64)
     if arguments["kind"] != "chat":
         _embed(found, arguments["context"], slots)
+    if arguments["kind"] == "rerank":
+        _rank(found)
     if arguments["socket"] is not None:
         Path(arguments["socket"]).unlink(missing_ok=True)
         found.hostnames = [arguments["socket"]]
@@ -85,6 +90,13 @@ def _embed(found: Any, context: int, slots: int) -> None:
     found.kv_unified = False
     found.n_ctx = context * found.n_parallel
     found.n_batch = found.n_ubatch = max(512, -(-context // STEP) * STEP)
+
+
+def _rank(found: Any) -> None:
+    """The server's own rerank route asks for the pooling by name, whatever the header says."""
+    from xllamacpp import llama_pooling_type
+
+    found.pooling_type = llama_pooling_type.LLAMA_POOLING_TYPE_RANK
 
 
 def _address(listening: str) -> str | tuple[str, int]:

@@ -1,7 +1,8 @@
 """The null engine: answers by rule, at once, without a model. For tests of everything that is not a model.
 
 It repeats the last message of the user word by word; a tool that is required gets called with empty arguments. Of kind
-"embedding" it makes vectors out of the words of a text, each word counted as a token, whatever their order.
+"embedding" it makes vectors out of the words of a text, each word counted as a token, whatever their order; of kind "rerank" it
+counts the words that a document shares with the query.
 Promises: the same request always gives the same answer; it passes the Engine contract.
 Does not cover: sampling, log probabilities and JSON forms: it ignores them.
 """
@@ -18,7 +19,7 @@ from collections.abc import AsyncIterator
 from homefire.engines.embedding import check_dimensions, shortened, too_long
 from homefire.engines.engine import require_kind
 from homefire.engines.rendered import render_pieces
-from homefire.errors import EngineDied
+from homefire.errors import ContextOverflow, EngineDied
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -27,6 +28,8 @@ from homefire.messages import (
     Event,
     Finish,
     FinishReason,
+    Ranking,
+    RerankRequest,
     TextDelta,
     ToolCallDelta,
     Usage,
@@ -38,13 +41,15 @@ CONTEXT, WIDTH = 64, 32
 
 
 class Null:
-    """An Engine. `delay` is the seconds between two words, `fail_after` kills it after that many words of one answer."""
+    """An Engine. `delay` is the seconds between two words, `fail_after` kills it after that many words of one answer; a chat of
+    more than `window` words does not fit (0: any fits)."""
 
     def __init__(self, name: str, delay: float = 0.0, fail_after: int | None = None, kind: str = "chat") -> None:
         self.name = name
         self.kind = kind
         self.delay = delay
         self.fail_after = fail_after
+        self.window = 0
         self.running = 0
         self._ended = asyncio.Event()
         self._cause = ""
@@ -75,8 +80,26 @@ class Null:
         self._ended.set()
 
     async def chat(self, request: ChatRequest) -> NullAnswer:
-        self._require("chat")
+        words = await self.count(request)
+        if self.window and words > self.window:
+            problem = ContextOverflow(
+                f"The prompt has {words} tokens, the context window {self.window}.", param="messages"
+            )
+            problem.limit = self.window
+            raise problem
         return NullAnswer(self, request, _events(request))
+
+    async def count(self, request: ChatRequest) -> int:
+        """As `Counts.count`: words."""
+        self._require("chat")
+        return len(_prompt(request).split())
+
+    async def rerank(self, request: RerankRequest) -> Ranking:
+        """As `Reranks.rerank`."""
+        self._require("rerank")
+        query = set(request.query.split())
+        tokens = sum(len(text.split()) + len(query) for text in request.documents)
+        return Ranking(tuple(float(len(query & set(text.split()))) for text in request.documents), tokens)
 
     async def complete(self, request: CompletionRequest) -> NullAnswer:
         self._require("chat")
@@ -135,9 +158,13 @@ class NullAnswer:
             self._engine.running -= 1
 
 
+def _prompt(request: ChatRequest) -> str:
+    return " ".join(message.content or "" for message in request.messages)
+
+
 def _events(request: ChatRequest) -> list[Event]:
     last = next((m.content or "" for m in reversed(request.messages) if m.role == "user"), "")
-    prompt = " ".join(message.content or "" for message in request.messages)
+    prompt = _prompt(request)
     choice = request.tool_choice
     if request.tools and choice not in ("auto", "none"):
         name = choice.removeprefix("function:") if ":" in choice else request.tools[0].name

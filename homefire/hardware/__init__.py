@@ -1,7 +1,10 @@
 """Hardware: what this machine is, its GPUs and its tier, and how many threads a model should compute with.
 
-Promises: `detect()` takes milliseconds (with GPUs some hundred) and never fails; what cannot be found out is 0 or empty.
-Does not cover: live sensors (not in this version).
+Doors: `detect` (what is here), `sensors.Live` (how it is doing now), `governor.Governor` (what follows of that),
+`regulator.Regulator` (does it).
+Promises: `detect()` takes milliseconds (with GPUs some hundred) and never fails; what cannot be found out is 0 or empty there,
+and None in a reading.
+Does not cover: models, and how much of them fits (`models/fit.py`).
 """
 
 from homefire.hardware.gpu import Gpu, Probes, gpus

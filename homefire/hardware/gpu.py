@@ -2,7 +2,8 @@
 
 Promises: never raises, loads no package, needs no permission; what cannot be found out is 0; no GPU is an empty tuple. Every way
 to the machine is an argument (`Probes`), so that each kind can be tried where there is none.
-Does not cover: parts of a GPU (MIG), Windows other than NVIDIA, live sensors, whether the engine here was built for that GPU.
+Does not cover: parts of a GPU (MIG), Windows other than NVIDIA, live sensors (`sensors.py`), whether the engine here was built
+for that GPU.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from homefire.hardware.nvml import Memory, open_library
 
 GIB = 1 << 30
 _VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
@@ -44,11 +47,6 @@ class Gpu:
     shared: bool = False
 
 
-def _open_nvml() -> Any:
-    """NVIDIA's own library, which comes with the driver. Raises OSError where there is none."""
-    return ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
-
-
 def _sysctl(name: str) -> bytes:
     """The raw value of a setting of the macOS kernel, b"" where there is none."""
     if sys.platform != "darwin":
@@ -66,7 +64,7 @@ def _sysctl(name: str) -> bytes:
 class Probes:
     """The ways to the machine: NVML, the folder of graphics devices, the macOS kernel's settings, system and processor."""
 
-    nvml: Callable[[], Any] = _open_nvml
+    nvml: Callable[[], Any] = open_library
     devices: Path = Path("/sys/class/drm")
     sysctl: Callable[[str], bytes] = _sysctl
     system: str = sys.platform
@@ -85,12 +83,6 @@ def gpus(probes: Probes | None = None) -> tuple[Gpu, ...]:
 
 
 # -- NVIDIA
-
-
-class _Memory(ctypes.Structure):
-    """nvmlMemory_t."""
-
-    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
 
 
 def _nvidia(probes: Probes) -> list[Gpu]:
@@ -118,9 +110,9 @@ def _nvidia(probes: Probes) -> list[Gpu]:
 
 
 def _nvidia_one(nvml: Any, handle: ctypes.c_void_p, driver: str) -> Gpu:
-    memory = _Memory()
+    memory = Memory()
     if nvml.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)):
-        memory = _Memory()  # not supported where the GPU shares the main memory, nor permitted on one cut in parts
+        memory = Memory()  # not supported where the GPU shares the main memory, nor permitted on one cut in parts
     # Data moves at both edges of the clock that NVML shows: 5505 MHz x 2 x 352 bits = 484 GB/s, as the GTX 1080 Ti's data sheet.
     clock = _number(nvml, "nvmlDeviceGetMaxClockInfo", handle, ctypes.c_uint(_NVML_MEMORY_CLOCK))
     width = _number(nvml, "nvmlDeviceGetMemoryBusWidth", handle)

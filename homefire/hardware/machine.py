@@ -61,6 +61,17 @@ def process_memory(pid: int) -> int:
         return 0
 
 
+def private_memory(pid: int) -> int:
+    """Resident bytes that belong to a process alone, as far as the system tells: without mapped files. 0 if it is gone."""
+    import psutil
+
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return 0
+    return max(0, int(memory.rss) - int(getattr(memory, "shared", 0)))
+
+
 def _cores() -> int:
     import psutil
 

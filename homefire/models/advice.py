@@ -194,8 +194,17 @@ class Advice:
         rows = self._catalogue.search(text, capability)
         return [_found(entry, [model for model in installed if _is(entry, model)], room) for entry in rows]
 
-    def fit(self, name: str, context: int = 0, slots: int = 1, kv: str = "F16", quantization: str = "") -> Report:
-        """How a model fits, installed or of the catalogue; `context` 0: a usual one.
+    def fit(
+        self,
+        name: str,
+        context: int = 0,
+        slots: int = 1,
+        kv: str = "F16",
+        quantization: str = "",
+        *,
+        machine: Machine | None = None,
+    ) -> Report:
+        """How a model fits, installed or of the catalogue; `context` 0: a usual one; on this machine now, or on `machine`.
 
         Raises UnknownModel, InvalidRequest (no such quantization, a context beyond the model's, no dimensions known),
         BadModelFile.
@@ -203,7 +212,7 @@ class Advice:
         model = self._installed(name, quantization)
         asked = _of_file(model) if model is not None else _of_row(self._catalogue.get(name), quantization)
         most = max(header.context_length for header in asked.headers)
-        load, machine = _settled(Load(context, slots, type_k=kv, type_v=kv), most), self.machine()
+        load, machine = _settled(Load(context, slots, type_k=kv, type_v=kv), most), machine or self.machine()
         device, room = device_of(machine), room_of(machine)
         architecture = asked.headers[0].architecture
         found = fit(asked.headers, load, room, projector=asked.projector, bar=self._loads.bar(architecture, device))

@@ -70,7 +70,8 @@ class StoredDownloads:
 
 
 class Pulls:
-    """All pulls of one library, of names of its `catalogue` and of sources. `downloads` is their queue; a download's `target` is the name of the model to be."""
+    """All pulls of one library, which knows the sources of `catalogue`. `downloads` is their queue; a download's `target` is the
+    name of the model to be."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from homefire.errors import (
     leaves,
 )
 from homefire.supervision import lifeline
-from homefire.supervision.child import INHERITED
+from homefire.supervision.record import INHERITED
 
 LINE_LIMIT = 1 << 20
 SAID = 2000

@@ -1,43 +1,228 @@
 """From a request to an answer under way: the one door to the engines for every dialect and for the conversations.
 
 Promises: a model of the wrong kind is refused before anything is loaded; leaving the context closes the answer and gives the
-lease back, whatever happened. Does not cover: wire forms (`dialects/`), who else may answer when this model fails.
+lease back, whatever happened; a far engine is asked only if the request, or the order of fallback of the name in it, names it.
+Does not cover: wire forms (`dialects/`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from homefire.engines.engine import Answer, require_kind
-from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, Embeddings
+from homefire.engines.engine import Counts, Reranks, require_kind
+from homefire.errors import UnknownModel, UnsupportedParameter
+from homefire.messages import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    Event,
+    Ranking,
+    RerankRequest,
+)
 from homefire.models import Library
-from homefire.residency import Keeper
+from homefire.residency import Keeper, Lease, Told
+from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
+from homefire.residency.far import FarEngines
+
+# What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
+USUAL_ANSWER, CHARACTERS = 512, 4
+ROLES_ROUTE = "PUT /homefire/v1/roles"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and how the model is to be kept: `key` shares the queue fairly with others, `keep_alive` in seconds (0: the model
+    leaves at once, negative: it stays; None: as it is set), `told` hears the place in the queue while the request waits."""
+
+    key: str = ""
+    keep_alive: float | None = None
+    told: Told | None = None
+    # Whether `Answer.pieces` will be asked for: a local engine's bytes then pass through unread.
+    as_bytes: bool = False
+
+
+NOBODY = Asking()
+_Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An Answer under way, and who gives it; `failed` are those that were asked before."""
+
+    answer: Begun
+    name: str
+    failed: tuple[Failed, ...]
+    headers: list[tuple[bytes, bytes]]
+
+    def events(self) -> AsyncIterator[Event]:
+        """As `Answer.events`."""
+        return self.answer.events()
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """As `Answer.pieces`."""
+        return self.answer.pieces()
+
+    async def close(self) -> None:
+        """As `Answer.close`."""
+        await self.answer.close()
 
 
 class Answering:
-    """Finds the model, waits for it, asks it."""
+    """Finds the model, waits for it, asks it. `far`: engines elsewhere, and orders of fallback; `roles`: the model of each role
+    ("": none), for requests that name a role instead of a model."""
 
-    def __init__(self, keeper: Keeper, library: Library) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        library: Library,
+        far: FarEngines | None = None,
+        roles: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self.keeper = keeper
         self.library = library
+        self.far = far
+        self._roles = roles
+
+    def resolve(self, name: str) -> str:
+        """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
+        known = self.far is not None and (self.far.owns(name) or name in self.far.chains)
+        roles = self._roles()
+        if known or name not in roles or any(model.name == name for model in self.library.all()):
+            return name
+        if not roles[name]:
+            raise UnknownModel(
+                f"No model has the role '{name}'.",
+                f"Give it to one; see: homefire models list, {ROLES_ROUTE}",
+                param="model",
+            )
+        return roles[name]
 
     @contextlib.asynccontextmanager
-    async def open(self, request: ChatRequest | CompletionRequest) -> AsyncIterator[Answer]:
-        """An answer under way. Raises UnknownModel, WrongModelKind, and what `Keeper.ensure` and `Engine.chat` raise."""
-        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
-        async with await self.keeper.ensure(request.model) as lease:
-            if isinstance(request, ChatRequest):
-                answer: Answer = await lease.engine.chat(request)
-            else:
-                answer = await lease.engine.complete(request)
-            try:
-                yield answer
-            finally:
-                await answer.close()
+    async def open(self, request: ChatRequest | CompletionRequest, asking: Asking = NOBODY) -> AsyncIterator[Answered]:
+        """An answer under way, and who gives it. Raises UnknownModel, WrongModelKind, what `Keeper.ensure`, `Engine.chat` and
+        `FarEngines.begin` raise, ChainEnded."""
+        order = self._order(request.model)
 
-    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        async def attempt(name: str) -> Begun:
+            asked = replace(request, model=name) if name != request.model else request
+            if self.far is not None and self.far.owns(name):
+                return await self.far.begin(name, asked)
+            return await self._begin(asked, asking, wait=len(order) > 1)
+
+        won = await first_that_answers(order, attempt)
+        try:
+            self._note(request.model, won)
+            yield Answered(won.value, won.name, won.failed, won.headers)
+        finally:
+            await won.value.close()
+
+    async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
+        """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""
+        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
+        lease = await self._ensure(request, asking)
+        try:
+            engine = lease.engine
+            answer = await (engine.chat(request) if isinstance(request, ChatRequest) else engine.complete(request))
+        except BaseException:
+            lease.release()
+            raise
+        async with closing(Begun(answer, request, lease.release)) as begun:
+            if wait:
+                await begun.begin(asking.as_bytes)
+        return begun
+
+    async def embed(self, request: EmbeddingRequest, asking: Asking = NOBODY) -> Embeddings:
         """The vectors of a request. Raises as `open`."""
-        require_kind(request.model, self.library.get(request.model).facts.kind, "embedding")
-        async with await self.keeper.ensure(request.model) as lease:
-            return await lease.engine.embed(request)
+        return (await self.embedded(request, asking)).value
+
+    async def embedded(self, request: EmbeddingRequest, asking: Asking = NOBODY) -> Won[Embeddings]:
+        """The same, and who made them."""
+
+        async def attempt(name: str) -> Embeddings:
+            asked = replace(request, model=name)
+            if self.far is not None and self.far.owns(name):
+                return await self.far.embed(name, asked)
+            require_kind(name, self.library.get(name).facts.kind, "embedding")
+            async with await self._ensure(asked, asking) as lease:
+                return await lease.engine.embed(asked)
+
+        won = await first_that_answers(self._order(request.model), attempt)
+        self._note(request.model, won)
+        return won
+
+    def offered(self) -> list[tuple[str, int]]:
+        """What can be asked for beside the models here: models of far engines and orders of fallback, with their context
+        windows (0: not known)."""
+        if self.far is None:
+            return []
+        here = {str(model.name) for model in self.library.all()}
+        found = dict(self.far.offered())
+        return [*found.items(), *((name, 0) for name in self.far.chains if name not in here and name not in found)]
+
+    def require_known(self, name: str) -> None:
+        """Raises UnknownModel unless something has this name: a model here, one of a far engine, an order of fallback."""
+        if self.far is None or not (self.far.owns(name) or name in self.far.chains):
+            self.library.get(self.resolve(name))
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether the model of this name is the one that comes with Homefire."""
+        order = self._order(name)
+        return (
+            len(order) == 1
+            and not (self.far and self.far.owns(order[0]))
+            and self.library.get(order[0]).source == "built-in"
+        )
+
+    def _order(self, model: str) -> tuple[str, ...]:
+        model = self.resolve(model)
+        return (model,) if self.far is None else self.far.order(model)
+
+    def _note(self, model: str, won: Won[Any]) -> None:
+        if won.failed:
+            why = ", ".join(f"'{each.name}' failed ({each.problem.code})" for each in won.failed)
+            self.keeper.decisions.note("fell_back", model, f"{why}; '{won.name}' answered.")
+
+    async def count(self, request: ChatRequest, asking: Asking = NOBODY) -> int:
+        """The tokens of a chat's prompt, by the engine that would answer it. Raises as `open`, UnsupportedParameter if it cannot
+        say."""
+        model = self._order(request.model)[0]
+        if self.far is not None and self.far.owns(model):
+            raise UnsupportedParameter(f"'{model}' does not count tokens: it is not a model here.", param="model")
+        request = replace(request, model=model)
+        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
+        async with await self._ensure(request, asking) as lease:
+            if not isinstance(lease.engine, Counts):
+                raise UnsupportedParameter(f"The engine of '{request.model}' does not count tokens.", param="model")
+            return await lease.engine.count(request)
+
+    async def rerank(self, request: RerankRequest, asking: Asking = NOBODY) -> Ranking:
+        """The scores of a request's documents. Raises as `open`."""
+        request = replace(request, model=self.resolve(request.model))
+        require_kind(request.model, self.library.get(request.model).facts.kind, "rerank")
+        async with await self._ensure(request, asking) as lease:
+            if not isinstance(lease.engine, Reranks):
+                raise UnsupportedParameter(f"The engine of '{request.model}' ranks no texts.", param="model")
+            return await lease.engine.rerank(request)
+
+    async def _ensure(self, request: _Request, asking: Asking) -> Lease:
+        return await self.keeper.ensure(
+            request.model, key=asking.key, keep_alive=asking.keep_alive, told=asking.told, cost=_cost(request)
+        )
+
+
+def _cost(request: _Request) -> int:
+    """Tokens that a request may take, roughly: what its sender's share of the queue is charged with."""
+    match request:
+        case ChatRequest():
+            length = sum(len(message.content or "") for message in request.messages)
+        case CompletionRequest():
+            length = len(request.prompt)
+        case RerankRequest():
+            return (len(request.query) * len(request.documents) + sum(map(len, request.documents))) // CHARACTERS
+        case EmbeddingRequest():
+            return sum(len(each) // CHARACTERS if isinstance(each, str) else len(each) for each in request.inputs)
+    return length // CHARACTERS + (request.sampling.max_tokens or USUAL_ANSWER)

@@ -6,35 +6,51 @@ Does not cover: listening and lifetime (`daemon.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import homefire
+from homefire.dialects import anthropic, ollama
+from homefire.dialects.anthropic import CountBody, MessagesBody
 from homefire.dialects.openai import ChatBody, CompletionBody, EmbeddingBody
+from homefire.dialects.rerank import RerankBody
+from homefire.dialects.responses import ResponseBody
 from homefire.errors import MethodNotAllowed
 from homefire.residency import Keeper
+from homefire.residency.far import FarEngines
 from homefire.server import conversation_routes as talk
+from homefire.server import engine_routes as elsewhere
 from homefire.server import model_routes as shelf
+from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server.answering import Answering
+from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
 from homefire.server.door import Door
+from homefire.server.metrics import Counted
+from homefire.server.metrics_routes import Watched, WatchRoutes
+from homefire.server.ollama_routes import OllamaRoutes, Shelf
 from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
+from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.traits import Traits
 from homefire.store import Conversations
 
 STREAM = "text/event-stream"
+LINES = "application/x-ndjson"
 AT = "/homefire/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What the server needs of the rooms below. `hosts` are the accepted Host values, `body_limit` is in bytes."""
+    """What the server needs of the rooms below. `hosts` are the accepted Host values, `body_limit` is in bytes; `window` gives
+    the context window in tokens in which a model is run here, 0 if that is its own."""
 
     identity: system.Identity
     authority: Authority
@@ -44,6 +60,9 @@ class Rooms:
     hosts: tuple[str, ...]
     body_limit: int
     written: talk.Written = talk.unheard
+    window: Callable[[str], int] = lambda name: 0
+    far: FarEngines | None = None
+    watched: Watched = field(default_factory=Watched)
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -53,22 +72,32 @@ def build_app(rooms: Rooms) -> ASGIApp:
     methods: dict[str, dict[str, Handler]] = {}
     for row in rows:
         methods.setdefault(row.path, {})[row.method] = row.handler
-    routes = [Route(path, endpoint=_Methods(handlers)) for path, handlers in methods.items()]
+    routes = [Route(path, endpoint=_Methods(path, handlers)) for path, handlers in methods.items()]
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
-    return Door(router, rooms.authority, rooms.hosts, page.routes)
+    envelopes = {row.path: row.errors for row in rows if row.errors is not None}
+    return Counted(Door(router, rooms.authority, rooms.hosts, page.routes, envelopes), rooms.watched.metrics)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:
     """Every route, the token path first: the router tries them in order."""
     docs = _Docs()
-    docs.rows = [*_openai(rooms), *_own(rooms), *_models(rooms), *_conversations(rooms), *_described(docs)]
+    docs.rows = [
+        *_openai(rooms),
+        *_other_dialects(rooms),
+        *_own(rooms),
+        *_models(rooms),
+        *_residency(rooms),
+        *_engines(rooms),
+        *_conversations(rooms),
+        *_described(docs),
+    ]
     return docs.rows
 
 
 def _openai(rooms: Rooms) -> list[RouteRow]:
     roles = rooms.models.roles
     v1 = OpenAIRoutes(
-        Answering(rooms.keeper, rooms.models.library),
+        _answering(rooms),
         rooms.identity.default_model,
         rooms.body_limit,
         rooms.identity.started,
@@ -79,12 +108,64 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", "/v1/completions", "Plain completion, streamed or not", v1.completion, CompletionBody),
         RouteRow("POST", "/v1/embeddings", "Embeddings of texts", v1.embeddings, EmbeddingBody),
         RouteRow("GET", "/v1/models", "The installed models", v1.models),
-        RouteRow("GET", "/v1/models/{model}", "One installed model", v1.model),
+        RouteRow("GET", "/v1/models/{model:path}", "One installed model", v1.model),
     ]
 
 
+def _answering(rooms: Rooms) -> Answering:
+    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles)
+
+
+def _residency(rooms: Rooms) -> list[RouteRow]:
+    answering = _answering(rooms)
+    own = memory.ResidencyRoutes(rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name))
+    one = f"{AT}/models/{{name}}"
+    return [
+        RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),
+        RouteRow(
+            "GET", f"{AT}/decisions", "The last decisions about models, newest first; model, limit", own.decisions
+        ),
+        RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
+        RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
+        RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
+    ]
+
+
+def _other_dialects(rooms: Rooms) -> list[RouteRow]:
+    answering = _answering(rooms)
+    traits = Traits(rooms.models.library)
+    default, limit = rooms.identity.default_model, rooms.body_limit
+    messages = AnthropicRoutes(answering, traits, default, limit)
+    more = ResponsesRoutes(answering, default, limit)
+    remove = shelf.ModelRoutes(rooms.models, rooms.keeper, default, rooms.identity.home).drop
+    own = OllamaRoutes(
+        answering, Shelf(rooms.models.library, rooms.models.pulls, traits, remove, rooms.window), rooms.body_limit
+    )
+    rows = [
+        RouteRow("POST", "/v1/responses", "OpenAI's Responses, streamed or not", more.respond, ResponseBody),
+        RouteRow("POST", "/v1/rerank", "Texts ranked by how well they answer a query", more.rerank, RerankBody),
+        RouteRow("POST", "/v1/messages", "Anthropic's Messages, streamed or not", messages.messages, MessagesBody),
+        RouteRow("POST", "/v1/messages/count_tokens", "How long a prompt is, in tokens", messages.count, CountBody),
+    ]
+    rows[2:] = [replace(row, errors=anthropic.envelope) for row in rows[2:]]
+    of_ollama = [
+        RouteRow("POST", "/api/chat", "Ollama: chat", own.chat, ollama.OllamaChatBody, LINES),
+        RouteRow("POST", "/api/generate", "Ollama: answer a prompt", own.generate, ollama.OllamaGenerateBody, LINES),
+        RouteRow("POST", "/api/embed", "Ollama: embeddings", own.embed, ollama.OllamaEmbedBody),
+        RouteRow("POST", "/api/embeddings", "Ollama: one embedding", own.embeddings, ollama.OllamaEmbedBody),
+        RouteRow("GET", "/api/tags", "Ollama: the installed models", own.tags),
+        RouteRow("GET", "/api/ps", "Ollama: the models in memory", own.running),
+        RouteRow("POST", "/api/show", "Ollama: one model", own.show, ollama.OllamaNamed),
+        RouteRow("POST", "/api/pull", "Ollama: fetch a model", own.pull, ollama.OllamaNamed, LINES),
+        RouteRow("DELETE", "/api/delete", "Ollama: remove a model", own.delete, ollama.OllamaNamed),
+        RouteRow("GET", "/api/version", "Ollama: the version whose interface this is", own.version),
+    ]
+    return [*rows, *(replace(row, errors=ollama.envelope) for row in of_ollama)]
+
+
 def _own(rooms: Rooms) -> list[RouteRow]:
-    own = system.SystemRoutes(rooms.identity, rooms.authority, rooms.keeper)
+    watched = WatchRoutes(rooms.watched, rooms.keeper, rooms.identity.started)
+    own = system.SystemRoutes(rooms.identity, rooms.authority, rooms.keeper, rooms.watched.crashes)
     login = RouteRow(
         "POST", f"{AT}/login", "Trade a one-time code for the page's cookie", own.login, system.LoginBody, status=204
     )
@@ -95,6 +176,10 @@ def _own(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{AT}/logout", "End the page's login", own.logout, status=204),
         RouteRow("POST", f"{AT}/links", "Make a one-time link to the page", own.link),
         RouteRow("GET", f"{AT}/status", "What runs here", own.status),
+        RouteRow("GET", "/metrics", "Counts and gauges for Prometheus", watched.metrics, answer="text/plain"),
+        RouteRow("GET", f"{AT}/sensors", "Load, temperature, power and memory of this machine", watched.sensors),
+        RouteRow("GET", f"{AT}/sensors/watch", "The same again and again; seconds", watched.watch, answer=STREAM),
+        RouteRow("GET", f"{AT}/restarts", "Crashes of models and of the daemon, newest first", watched.restarts),
         RouteRow("GET", f"{AT}/keys", "Names of the keys", own.keys),
         RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
         RouteRow("DELETE", f"{AT}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
@@ -123,7 +208,7 @@ def _models(rooms: Rooms) -> list[RouteRow]:
         RouteRow("DELETE", one, "Remove a model", own.remove, status=204),
         RouteRow("GET", f"{one}/fit", "Whether it fits here; context, slots, kv, quantization", own.fit),
         RouteRow("POST", f"{one}/export", "Write it to a folder or tar", own.export, shelf.ExportBody, STREAM),
-        RouteRow("POST", f"{one}/verify", "Read every byte again and compare", own.verify, answer=STREAM),
+        RouteRow("POST", f"{one}/verify", "Read every byte again and compare", own.verify, shelf.VerifyBody, STREAM),
         RouteRow("POST", f"{one}/quantize", "Make a smaller one of it", own.quantize, shelf.QuantizeBody, STREAM),
         RouteRow("POST", f"{one}/pin", "Keep it from being removed, or no longer", own.pin, shelf.PinBody),
         RouteRow("GET", f"{AT}/catalogue", "Models that are known, and what fits here; q, capability", own.catalogue),
@@ -138,10 +223,24 @@ def _models(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _engines(rooms: Rooms) -> list[RouteRow]:
+    far = elsewhere.EngineRoutes(rooms.far, rooms.models.library.get)
+    one = f"{AT}/engines/{{name}}"
+    return [
+        RouteRow("GET", f"{AT}/engines", "Far engines and orders of fallback; asks none of them", far.list),
+        RouteRow("POST", f"{AT}/engines", "Add a far engine", far.add, elsewhere.EngineBody, status=201),
+        RouteRow("DELETE", one, "Forget a far engine and its key", far.remove, status=204),
+        RouteRow("POST", f"{one}/grant", "Let requests go to it", far.grant),
+        RouteRow("POST", f"{one}/revoke", "Turn it off", far.revoke),
+        RouteRow("POST", f"{one}/check", "Ask it which models it has", far.check),
+        RouteRow("PUT", f"{AT}/chains", "Who answers for a name, in turn", far.set_chain, elsewhere.ChainBody),
+    ]
+
+
 def _conversations(rooms: Rooms) -> list[RouteRow]:
     chats = talk.ConversationRoutes(
         rooms.conversations,
-        Answering(rooms.keeper, rooms.models.library),
+        _answering(rooms),
         rooms.identity.default_model,
         rooms.body_limit,
         written=rooms.written,
@@ -188,7 +287,8 @@ class _Docs:
 class _Methods:
     """The handlers of one path by method. Raises MethodNotAllowed, which names the allowed ones."""
 
-    def __init__(self, handlers: dict[str, Handler]) -> None:
+    def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
+        self.path = path
         self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

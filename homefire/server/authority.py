@@ -58,12 +58,12 @@ class Authority:
     def authorise(self, headers: Mapping[str, str]) -> Principal:
         """Who sends these headers (lower-case names). Raises MissingKey or BadKey.
 
-        A key that is sent counts, even beside a valid cookie: a wrong key is never overlooked.
+        A key comes as `Authorization: Bearer KEY`, or as `x-api-key: KEY` from Anthropic's clients. One that is sent counts, even
+        beside a valid cookie or a valid key: a wrong key is never overlooked.
         """
-        if given := headers.get("authorization", ""):
-            scheme, _, secret = given.partition(" ")
-            name = self._by_hash.get(digest(secret.strip())) if scheme.lower() == "bearer" else None
-            if name is None:
+        if secrets_sent := _keys(headers):
+            names = [self._by_hash.get(digest(secret)) for secret in secrets_sent]
+            if (name := names[0]) is None or None in names:
                 raise BadKey("This key is not valid here.")
             self._used[name] = time.time()
             return Principal("key", name)
@@ -152,6 +152,17 @@ class Authority:
 def digest(secret: str) -> bytes:
     """sha256 of a secret; the bytes that do not fit UTF-8 are kept apart, not refused."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def _keys(headers: Mapping[str, str]) -> list[str]:
+    """The keys that came; "" stands for an Authorization of another scheme, which no key is."""
+    found = []
+    if given := headers.get("authorization", ""):
+        scheme, _, secret = given.partition(" ")
+        found.append(secret.strip() if scheme.lower() == "bearer" else "")
+    if given := headers.get("x-api-key", ""):
+        found.append(given.strip())
+    return found
 
 
 def _cookie(header: str, name: str) -> str:

@@ -8,6 +8,7 @@ Does not cover: branching rules (`store/conversations.py`), rendering (the page)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,9 +22,10 @@ from starlette.types import Receive, Scope, Send
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InternalError, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling, TextDelta, Usage, UsageReport
-from homefire.server.answering import Answering
+from homefire.server.answering import Answering, Asking
 from homefire.server.request import (
     begin_events,
+    caller,
     end_events,
     read_json,
     read_query,
@@ -43,7 +45,7 @@ NOTICE = (
 )
 
 Title = Annotated[str, Meta(max_length=200)]
-ModelText = Annotated[str, Meta(min_length=1, max_length=128)]
+ModelText = Annotated[str, Meta(min_length=1, max_length=300)]
 System = Annotated[str, Meta(max_length=1_000_000)]
 
 
@@ -117,6 +119,7 @@ class _Turn:
     request: ChatRequest
     preface: list[tuple[str, Any]]
     began: float
+    key: str
 
 
 # Told of each answer: model, tokens, tokens a second. On the event loop; must not block.
@@ -141,7 +144,6 @@ class ConversationRoutes:
     ) -> None:
         self._conversations = conversations
         self._answering = answering
-        self._library = answering.library
         self._default_model = default_model
         self._limit = body_limit
         self._written = written
@@ -158,7 +160,7 @@ class ConversationRoutes:
         """POST /homefire/v1/conversations"""
         body = await read_json(scope, receive, self._limit, _new)
         if body.model is not None:
-            self._library.get(body.model)
+            self._answering.require_known(body.model)
         made = await self._conversations.create(body.title or "", body.model, body.system)
         await send_json(send, made, 201)
 
@@ -172,7 +174,7 @@ class ConversationRoutes:
         given = {name: getattr(body, name) for name in ("title", "model", "system")}
         changes = {name: value for name, value in given.items() if value is not UNSET}
         if changes.get("model") is not None:
-            self._library.get(changes["model"])
+            self._answering.require_known(changes["model"])
         await send_json(send, await self._conversations.update(scope["path_params"]["id"], changes))
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,28 +191,30 @@ class ConversationRoutes:
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _question)
         conversation = await self._conversations.get(scope["path_params"]["id"])
-        model = self._library.get(body.model or conversation.model or self._default_model())
+        model = body.model or conversation.model or self._default_model()
+        self._answering.require_known(model)
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
-        notice = NOTICE if model.source == "built-in" else None
-        question, answer, shown = await self._conversations.ask(
-            conversation.id, body.content, parent, model.name, notice
-        )
-        request = _request(conversation, [*path, question], model.name, body.sampling)
+        notice = NOTICE if self._answering.is_built_in(model) else None
+        question, answer, shown = await self._conversations.ask(conversation.id, body.content, parent, model, notice)
+        request = _request(conversation, [*path, question], model, body.sampling)
         preface: list[tuple[str, Any]] = [("message", question), ("message", answer)]
         if shown is not None:
             preface.append(("notice", {"text": shown}))
-        await until_gone(self._answer(_Turn(conversation.id, answer, request, preface, began), send), receive)
+        await until_gone(
+            self._answer(_Turn(conversation.id, answer, request, preface, began, caller(scope)), send), receive
+        )
 
     async def again(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/conversations/{id}/messages/{message_id}/regenerate"""
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _again)
         conversation = await self._conversations.get(scope["path_params"]["id"])
-        model = self._library.get(body.model or conversation.model or self._default_model())
-        answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model.name)
-        request = _request(conversation, conversation.path_to(answer.parent_id), model.name, body.sampling)
-        turn = _Turn(conversation.id, answer, request, [("message", answer)], began)
+        model = body.model or conversation.model or self._default_model()
+        self._answering.require_known(model)
+        answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model)
+        request = _request(conversation, conversation.path_to(answer.parent_id), model, body.sampling)
+        turn = _Turn(conversation.id, answer, request, [("message", answer)], began, caller(scope))
         await until_gone(self._answer(turn, send), receive)
 
     async def _answer(self, turn: _Turn, send: Send) -> None:
@@ -223,7 +227,7 @@ class ConversationRoutes:
             await begin_events(send)
             for name, value in turn.preface:
                 await send_event(send, name, value)
-            await self._stream(turn.request, progress, send)
+            await self._stream(turn, progress, send)
             state = "complete"
         except HomefireError as failure:
             state, problem = "failed", failure
@@ -249,8 +253,19 @@ class ConversationRoutes:
             # The reader has the whole answer on the screen; losing the connection over it would lose that too.
             log.warning("the answer %s was not stored: %s", last.id, problem.message)
 
-    async def _stream(self, request: ChatRequest, progress: _Progress, send: Send) -> None:
-        async with self._answering.open(request) as answer:
+    async def _stream(self, turn: _Turn, progress: _Progress, send: Send) -> None:
+        places: asyncio.Queue[tuple[int, float]] = asyncio.Queue()
+        telling = asyncio.ensure_future(_tell(places, send))
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                asking = Asking(turn.key, told=lambda place, eta: places.put_nowait((place, eta)))
+                answer = await stack.enter_async_context(self._answering.open(turn.request, asking))
+            finally:
+                telling.cancel()
+                await asyncio.wait((telling,))  # no two may send at one time
+            if answer.failed:
+                failed = [{"name": each.name, "code": each.problem.code} for each in answer.failed]
+                await send_event(send, "answered_by", {"name": answer.name, "failed": failed})
             async for event in answer.events():
                 match event:
                     case TextDelta(text):
@@ -261,7 +276,7 @@ class ConversationRoutes:
                     case UsageReport():
                         progress.report = event
                         if event.tokens_per_second is not None:
-                            self._written(request.model, event.usage, event.tokens_per_second)
+                            self._written(answer.name, event.usage, event.tokens_per_second)
                     case _:
                         pass
 
@@ -275,6 +290,13 @@ class ConversationRoutes:
                     await self._conversations.save_partial(message_id, "".join(progress.text))
                 except HomefireError:
                     continue  # a full disk: the last store reports it, and may find space again
+
+
+async def _tell(places: asyncio.Queue[tuple[int, float]], send: Send) -> None:
+    """Tells a waiting client its place in the queue, until this is cancelled."""
+    while True:
+        place, eta = await places.get()
+        await send_event(send, "queue", {"position": place, "eta_s": eta})
 
 
 _new = msgspec.json.Decoder(NewConversation)

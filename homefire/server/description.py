@@ -15,12 +15,15 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from homefire.errors import HomefireError
+
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """One route. `body` is the type of the request's JSON, None if it takes none; `answer` says what comes back."""
+    """One route. `body` is the type of the request's JSON, None if it takes none; `answer` says what comes back; `errors` gives
+    an error in the form that this route's clients read (default: ours, which is OpenAI's)."""
 
     method: str
     path: str
@@ -29,6 +32,7 @@ class RouteRow:
     body: type[msgspec.Struct] | None = None
     answer: str = "application/json"
     status: int = 200
+    errors: Callable[[HomefireError], dict[str, Any]] | None = None
 
 
 def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:

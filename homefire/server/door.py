@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,16 +42,28 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
 ]
 
 
+# How an error reads for the clients of a route: its JSON.
+Envelope = Callable[[HomefireError], dict[str, Any]]
+
+
 class Door:
     """See the module's text. `hosts` are the accepted Host values, lower case, with the port; `static` the page's files at
-    the root, such as "/" and "/favicon.svg"."""
+    the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours."""
 
-    def __init__(self, app: ASGIApp, authority: Authority, hosts: Iterable[str], static: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authority: Authority,
+        hosts: Iterable[str],
+        static: Iterable[str],
+        envelopes: Mapping[str, Envelope] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._authority = authority
         self._hosts = frozenset(hosts)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
         self._static = frozenset(static)
+        self._envelopes = envelopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -60,6 +74,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         started = False
+        envelope = self._envelopes.get(scope["path"], HomefireError.envelope)
 
         async def send_safely(message: Message) -> None:
             nonlocal started
@@ -77,12 +92,12 @@ class Door:
             if started:
                 log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
                 raise
-            await send_error(send_safely, problem)
+            await send_error(send_safely, problem, envelope)
         except Exception as problem:  # a defect: the daemon lives on, the client gets a code, the log gets the trace
             log.exception("defect in %s %s", scope["method"], scope["path"])
             if started:
                 raise
-            await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."))
+            await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
 
     def _admit(self, scope: Scope) -> Principal | None:
         headers = self._guard(scope)
@@ -100,7 +115,7 @@ class Door:
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
             name = raw_name.decode("latin-1")
-            if name in headers and name in ("host", "origin", "authorization", "sec-fetch-site"):
+            if name in headers and name in ("host", "origin", "authorization", "x-api-key", "sec-fetch-site"):
                 raise HostRefused(f"The header '{name}' came twice.", "Send it once.")
             headers[name] = raw_value.decode("latin-1")
         host = headers.get("host", "").lower()
@@ -125,9 +140,9 @@ def _same_origin(headers: dict[str, str]) -> bool:
     return "origin" in headers or headers.get("sec-fetch-site") == "same-origin"
 
 
-async def send_error(send: Send, problem: HomefireError) -> None:
+async def send_error(send: Send, problem: HomefireError, envelope: Envelope = HomefireError.envelope) -> None:
     """Sends a whole error answer."""
-    body = json.dumps(problem.envelope(), ensure_ascii=False).encode()
+    body = json.dumps(envelope(problem), ensure_ascii=False).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if problem.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

@@ -17,8 +17,9 @@ from homefire.dialects import openai
 from homefire.engines.engine import Answer
 from homefire.errors import HomefireError, InvalidRequest, NoEmbeddingModel
 from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest
-from homefire.server.answering import Answering
-from homefire.server.request import begin_events, end_events, read_body, send_bytes, until_gone
+from homefire.server.answering import Answering, Asking
+from homefire.server.overflow import open_fitting, wants_drop
+from homefire.server.request import begin_events, caller, end_events, read_body, send_bytes, until_gone
 
 
 def _nobody() -> str:
@@ -48,45 +49,49 @@ class OpenAIRoutes:
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/chat/completions"""
         request = openai.read_chat(await read_body(scope, receive, self._limit), self._default_model())
-        await until_gone(self._answer(request, send), receive)
+        await until_gone(self._answer(request, wants_drop(scope), caller(scope), send), receive)
 
     async def completion(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/completions"""
         request = openai.read_completion(await read_body(scope, receive, self._limit), self._default_model())
-        await until_gone(self._answer(request, send), receive)
+        await until_gone(self._answer(request, False, caller(scope), send), receive)
 
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/embeddings"""
         request = openai.read_embedding(await read_body(scope, receive, self._limit))
         request = replace(request, model=request.model or self._default_embedder() or self._only_embedder())
-        await until_gone(self._embed(request, send), receive)
+        await until_gone(self._embed(request, caller(scope), send), receive)
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models"""
-        rows = [(model.name, self._started, model.facts.context_length) for model in self._library.all()]
+        rows = [(str(model.name), self._started, model.facts.context_length) for model in self._library.all()]
+        rows += [(name, self._started, window) for name, window in self._answering.offered()]
         await send_bytes(send, openai.render_models(rows), b"application/json")
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{model}"""
-        found = self._library.get(scope["path_params"]["model"])
-        body = openai.render_model(found.name, self._started, found.facts.context_length)
+        name = scope["path_params"]["model"]
+        window = dict(self._answering.offered()).get(name)
+        if window is None:
+            window = self._library.get(name).facts.context_length
+        body = openai.render_model(name, self._started, window)
         await send_bytes(send, body, b"application/json")
 
-    async def _answer(self, request: ChatRequest | CompletionRequest, send: Send) -> None:
-        async with self._answering.open(request) as answer:
+    async def _answer(self, request: ChatRequest | CompletionRequest, drop: bool, key: str, send: Send) -> None:
+        async with open_fitting(self._answering, request, drop, Asking(key, as_bytes=True)) as (answer, headers):
             if request.stream:
-                await _stream(answer, send)
+                await _stream(answer, send, headers)
             else:
                 body = b"".join([piece async for piece in answer.pieces()])
-                await send_bytes(send, body, b"application/json")
+                await send_bytes(send, body, b"application/json", extra=headers)
 
-    async def _embed(self, request: EmbeddingRequest, send: Send) -> None:
-        found = await self._answering.embed(request)
+    async def _embed(self, request: EmbeddingRequest, key: str, send: Send) -> None:
+        found = await self._answering.embedded(request, Asking(key))
         pieces = []
-        for piece in openai.render_embeddings(request, found):
+        for piece in openai.render_embeddings(request, found.value):
             pieces.append(piece)
             await asyncio.sleep(0)  # a large answer must not keep the tokens of others waiting
-        await send_bytes(send, b"".join(pieces), b"application/json")
+        await send_bytes(send, b"".join(pieces), b"application/json", extra=found.headers)
 
     def _only_embedder(self) -> str:
         """The embedding model, if there is one and no other."""
@@ -102,8 +107,8 @@ class OpenAIRoutes:
         return found[0]
 
 
-async def _stream(answer: Answer, send: Send) -> None:
-    await begin_events(send)
+async def _stream(answer: Answer, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    await begin_events(send, extra=headers)
     try:
         async for piece in answer.pieces():
             await send({"type": "http.response.body", "body": piece, "more_body": True})

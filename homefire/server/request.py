@@ -8,7 +8,7 @@ Does not cover: headers that never end (`protocol.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -51,6 +51,12 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 async def read_json(scope: Scope, receive: Receive, limit: int, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as the decoder's type; an empty body reads as an empty object."""
     return decode(decoder, await read_body(scope, receive, limit) or b"{}")
+
+
+def caller(scope: Scope) -> str:
+    """Who makes the request, as the queue for models tells its clients apart: each key is one, each login of the page too."""
+    principal = scope["homefire.principal"]
+    return f"{principal.kind}:{principal.name}"
 
 
 def require_key(scope: Scope) -> None:
@@ -105,9 +111,16 @@ async def send_json(send: Send, value: Any, status: int = 200) -> None:
     await send_bytes(send, _encode(value), b"application/json", status)
 
 
-async def send_bytes(send: Send, body: bytes, kind: bytes, status: int = 200) -> None:
-    """Sends a whole body."""
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+async def send_bytes(
+    send: Send, body: bytes, kind: bytes, status: int = 200, extra: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Sends a whole body; `extra` headers beside the usual ones."""
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *extra,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -118,9 +131,12 @@ async def send_nothing(send: Send, extra: list[tuple[bytes, bytes]] | None = Non
     await send({"type": "http.response.body", "body": b""})
 
 
-async def begin_events(send: Send) -> None:
-    """Begins a stream of server-sent events."""
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+EVENTS = b"text/event-stream; charset=utf-8"
+
+
+async def begin_events(send: Send, kind: bytes = EVENTS, extra: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Begins a stream of server-sent events, or one of another `kind`; `extra` headers beside the usual ones."""
+    headers = [(b"content-type", kind), (b"cache-control", b"no-store"), *extra]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 

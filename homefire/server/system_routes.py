@@ -55,10 +55,17 @@ class Identity:
 class SystemRoutes:
     """Handlers of everything about the daemon itself."""
 
-    def __init__(self, identity: Identity, authority: Authority, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        authority: Authority,
+        keeper: Keeper,
+        crashes: Callable[[], dict[str, int]] = dict,
+    ) -> None:
         self._identity = identity
         self._authority = authority
         self._keeper = keeper
+        self._crashes = crashes
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /healthz"""
@@ -117,6 +124,7 @@ class SystemRoutes:
                 "memory_bytes": process_memory(os.getpid()),
                 "models": models,
                 "waiting": waiting,
+                "restarts": self._crashes(),
             },
         )
 

@@ -8,6 +8,18 @@ Does not cover: which conversations or keys exist in memory (`server/`), and reb
 from homefire.store.blobs import Blobs
 from homefire.store.conversations import Conversation, Conversations, StoredMessage
 from homefire.store.database import Store
+from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRow, Keys, SessionRow
 
-__all__ = ["Blobs", "Conversation", "Conversations", "KeyRow", "Keys", "SessionRow", "Store", "StoredMessage"]
+__all__ = [
+    "Blobs",
+    "Conversation",
+    "Conversations",
+    "EngineRow",
+    "Engines",
+    "KeyRow",
+    "Keys",
+    "SessionRow",
+    "Store",
+    "StoredMessage",
+]

@@ -61,4 +61,16 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE roles (role TEXT PRIMARY KEY, model TEXT NOT NULL) STRICT;
     CREATE TABLE trusted (address TEXT PRIMARY KEY, sha256 TEXT NOT NULL, seen_at REAL NOT NULL) STRICT;
     """,
+    # 6: far engines, what stood behind their models' names, and orders of fallback. Their keys are not here (`secrets.toml`).
+    """
+    CREATE TABLE engines (
+        name TEXT PRIMARY KEY, url TEXT NOT NULL, kind TEXT NOT NULL, models TEXT NOT NULL, granted INTEGER NOT NULL,
+        added_at REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE engine_marks (
+        engine TEXT NOT NULL REFERENCES engines (name) ON DELETE CASCADE, model TEXT NOT NULL, mark TEXT NOT NULL,
+        PRIMARY KEY (engine, model)
+    ) STRICT;
+    CREATE TABLE chains (model TEXT PRIMARY KEY, entries TEXT NOT NULL) STRICT;
+    """,
 )

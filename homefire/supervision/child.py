@@ -7,11 +7,15 @@
 |---------|----------------|------------------|------------------|------------------|
 | start() | spawns, waits  | error            | error            | error            |
 | stop()  | nothing        | ends it          | ends it          | nothing          |
+| abort() | error          | ends it          | ends it, a crash | nothing          |
 | wait()  | error          | waits for the end| waits for the end| returns at once  |
 
 Promises: `start` returns when the child has said it is ready, or raises EngineFailed with the last lines of its log within
-`ready_seconds`; after `stop` there is no process; secrets go through the environment given, never the command line.
-Does not cover: starting again (`Backoff` says when, the owner does it).
+`ready_seconds`; after `stop`, and after any other end, there is no process of its group left (on Windows: of it); secrets go
+through the environment given, never the command line; the observer hears of each time it is ready and each end that nobody
+asked for.
+Does not cover: starting again (`Backoff` says when, the owner does it), when it hangs (`watchdog.py`), processes that leave its
+group.
 """
 
 from __future__ import annotations
@@ -26,21 +30,31 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from homefire.errors import EngineFailed, MachineError
+from homefire.supervision.record import INHERITED, Exit, rotate
 
 State = Literal["new", "starting", "ready", "ended"]
-# What of the parent's environment a child needs to run at all; nothing else is handed on.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
-             "HIP_VISIBLE_DEVICES", "VIRTUAL_ENV", "PYTHONPATH")  # fmt: skip
 LOG_TAIL = 2000
-LOG_LIMIT = 8 * 1024 * 1024
+_KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+
+
+class Observer(Protocol):
+    """Hears of children, by their labels, on the event loop; it must not block."""
+
+    def ready(self, label: str) -> None:
+        """It is ready."""
+        ...
+
+    def crashed(self, label: str, ended: Exit) -> None:
+        """It ended and nobody asked for that."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run. `argv` without a shell; `log` receives all that it prints."""
+    """What to run. `argv` without a shell; `log` receives all that it prints; `label` is what the observer knows it by."""
 
     name: str
     argv: tuple[str, ...]
@@ -48,22 +62,8 @@ class ChildSpec:
     environment: dict[str, str] = field(default_factory=dict)
     ready_seconds: float = 60.0
     grace_seconds: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a child ended. `expected` is true when `stop` asked for it."""
-
-    code: int
-    expected: bool
-    ran_seconds: float
-
-    def describe(self) -> str:
-        """In words, such as "was killed by SIGSEGV"."""
-        if self.code < 0:
-            with contextlib.suppress(ValueError):
-                return f"was killed by {signal.Signals(-self.code).name}"
-        return f"ended with status {self.code}"
+    label: str = ""
+    observer: Observer | None = None
 
 
 class Child:
@@ -77,6 +77,8 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._waiter: asyncio.Task[Exit] | None = None
         self._stopping = False
+        self._why = ""
+        self._was_ready = False
         self._started = 0.0
 
     @property
@@ -98,12 +100,16 @@ class Child:
         try:
             self.facts = await asyncio.wait_for(self._first_word(self._process), self.spec.ready_seconds)
         except TimeoutError:
+            failure = self._failure(f"was not ready within {self.spec.ready_seconds:g} s")
             await self.stop()
-            raise self._failure(f"was not ready within {self.spec.ready_seconds:g} s") from None
+            raise failure from None
         except BaseException:
             await self.stop()
             raise
         self.state = "ready"
+        self._was_ready = True
+        if self.spec.observer is not None:
+            self.spec.observer.ready(self.spec.label)
         return self.facts
 
     async def wait(self) -> Exit:
@@ -115,19 +121,36 @@ class Child:
     async def stop(self) -> None:
         """Ends the child: SIGTERM, after the grace SIGKILL. Returns when the process is gone."""
         self._stopping = self._stopping or self.state != "new"
+        await self._end(signal.SIGTERM)
+
+    async def abort(self, why: str) -> None:
+        """Ends a child that no longer works, so that it may leave a trace: SIGABRT, after the grace SIGKILL. It counts as a
+        crash, told in the words `why`."""
+        if self._waiter is None:
+            raise RuntimeError(f"{self.spec.name} was never started")
+        if not self._stopping:
+            self._why = self._why or why
+        await self._end(signal.SIGABRT)
+
+    async def _end(self, politely: signal.Signals) -> None:
         if self._process is None or self._waiter is None:
             return
-        self._signal("terminate")
+        self._signal(politely)
         done, _ = await asyncio.wait({self._waiter}, timeout=self.spec.grace_seconds)
         if not done:
-            self._signal("kill")
+            self._signal(_KILL)
             await asyncio.wait({self._waiter})
 
-    def _signal(self, how: Literal["terminate", "kill"]) -> None:
+    def _signal(self, number: signal.Signals) -> None:
+        """To its whole group, which nobody else is in: it leads a session of its own."""
         assert self._process is not None
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                getattr(self._process, how)()
+        if self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self._process.terminate()
+            else:
+                os.killpg(self._process.pid, number)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | self.spec.environment
@@ -137,7 +160,7 @@ class Child:
             else {"start_new_session": True}  # Ctrl-C in the terminal is for the daemon; it ends its children itself
         )
         try:
-            _rotate(self.spec.log)
+            rotate(self.spec.log)
             with self.spec.log.open("ab") as log:
                 return await asyncio.create_subprocess_exec(
                     *self.spec.argv,
@@ -154,7 +177,14 @@ class Child:
     async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
         code = await process.wait()
         self.state = "ended"
-        return Exit(code, self._stopping, time.monotonic() - self._started)
+        if sys.platform != "win32":  # what it started, if it died before it could end that itself
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        expected = self._stopping and not self._why
+        ended = Exit(code, expected, time.monotonic() - self._started, self._was_ready, self._why)
+        if not expected and self.spec.observer is not None:
+            self.spec.observer.crashed(self.spec.label, ended)
+        return ended
 
     async def _first_word(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
@@ -174,6 +204,8 @@ class Child:
         raise self._failure("did not speak the protocol when it started")
 
     def _failure(self, what: str) -> EngineFailed:
+        if not self._stopping:
+            self._why = self._why or what
         tail = log_tail(self.spec.log)
         said = f" It last said: {tail.splitlines()[-1]}" if tail else ""
         return EngineFailed(f"{self.spec.name} {what}.{said}", f"Its log is {self.spec.log}")
@@ -188,9 +220,3 @@ def log_tail(path: Path, size: int = LOG_TAIL) -> str:
             return file.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""
-
-
-def _rotate(log: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_LIMIT:
-            log.replace(log.with_suffix(".old.log"))

@@ -3,7 +3,9 @@
 Two ropes: a thread that reads standard input, which the parent holds open and never writes to (its end means the parent is
 gone, on every system); and on Linux a signal from the kernel, which also reaches a child that is stuck in native code.
 Promises: standard library only; after `attach()` nothing that native code prints can reach the channel to the parent.
-Does not cover: grandchildren. A model's child starts none.
+A child that starts programs itself attaches with `tree=True`: a third rope, a small process in its group that waits for the
+same end and then kills the whole group, because the kernel's signal reaches the child alone.
+Does not cover: grandchildren that leave the group (setsid); on Windows, grandchildren.
 """
 
 from __future__ import annotations
@@ -37,8 +39,10 @@ class Lifeline:
         os.write(self._descriptor, json.dumps(value).encode() + b"\n")
 
 
-def attach() -> Lifeline:
-    """Takes over standard output for the parent and watches for the parent's end. Call it first."""
+def attach(tree: bool = False) -> Lifeline:
+    """Takes over standard output for the parent and watches for the parent's end. Call it first. `tree`: it starts programs."""
+    if tree and sys.platform != "win32":
+        _guard()
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -49,6 +53,23 @@ def attach() -> Lifeline:
     os.dup2(2, 1)
     threading.Thread(target=_watch, name="lifeline", daemon=True).start()
     return Lifeline(channel)
+
+
+def _guard() -> None:
+    """Forks the process that ends the group. Before any thread is there, or the fork could inherit a lock that nobody frees."""
+    if os.getpgrp() != os.getpid():  # not started by `Child`: the group is somebody else's
+        return
+    if os.fork():
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, 1)  # the parent waits for the end of this pipe
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass
+    finally:
+        os.killpg(0, signal.SIGKILL)
 
 
 def _watch() -> None:

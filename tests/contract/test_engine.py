@@ -1,5 +1,5 @@
 """The contract of the Engine socket (`homefire/engines/engine.py`), run by every plug: llama.cpp with the pilot and with a tiny
-BERT, and Null.
+BERT, Null, and far engines: llama.cpp's server over a loopback port as OpenAI's interface, and the fakes of both kinds of server.
 
 Promises: whoever passes this suite can stand behind the server: its events, its bytes, its limits, its slots, its death.
 A plug of a third party adds itself to `PLUGS`.
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import math
 import os
 import signal
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,22 @@ import pytest
 
 from fakes.models import endless
 from homefire.dialects.llamacpp import ChunkReader
+from homefire.engines.capabilities import HONOURS
 from homefire.engines.engine import Answer, Engine, EngineSpec
+from homefire.engines.far import Far, FarSpec
+from homefire.engines.far_wire import Address
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.engines.null import Null
-from homefire.errors import ContextOverflow, EngineDied, HomefireError, InvalidRequest, WrongModelKind
+from homefire.engines.ollama import Ollama
+from homefire.engines.remote import Remote
+from homefire.errors import (
+    ContextOverflow,
+    EngineDied,
+    HomefireError,
+    InvalidRequest,
+    UnsupportedParameter,
+    WrongModelKind,
+)
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -45,7 +58,9 @@ from homefire.messages import (
 )
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName
+from tests import far_servers
 from tests.contract import tiny_bert
+from tests.far_servers import FarProcess
 
 SLOTS = 2
 LONG = " ".join(f"word{number}" for number in range(400))
@@ -96,12 +111,18 @@ def _llamacpp_embedder(folder: Path, bert: Path) -> Engine:
 class Plug:
     """An implementation under the contract. `make(folder, ends)` gives a new engine of kind "chat"; unless `ends`, its long
     answers take seconds. `embedder(folder, file)` gives one of kind "embedding" that reads 64 tokens at once; the file is a model
-    it may use. `crash` ends an engine as a crash would, and `cause` is how `wait` then describes that."""
+    it may use. `crash` ends an engine as a crash would, and `cause` is how `wait` then describes that. `kind` is its row in the
+    table of capabilities: what it has not, it refuses."""
 
     make: Callable[[Path, bool], Engine]
     embedder: Callable[[Path, Path], Engine]
     crash: Callable[[Engine], None]
     cause: str
+    kind: str
+
+    def honours(self, feature: str) -> bool:
+        """Whether the table says that it can do this."""
+        return feature in HONOURS[self.kind]
 
 
 def _kill(engine: Engine) -> None:
@@ -114,9 +135,68 @@ def _crash(engine: Engine) -> None:
     engine.crash("was told to crash")
 
 
+# The far servers under way, by what they are; one that was crashed is started anew when it is next needed.
+SERVERS: dict[str, FarProcess] = {}
+GONE = "is not reachable any more"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def far_servers_end() -> Iterator[None]:
+    """Ends them when all tests here are done."""
+    yield
+    while SERVERS:
+        SERVERS.popitem()[1].kill()
+
+
+def _server(what: str, make: Callable[[], FarProcess]) -> FarProcess:
+    if what not in SERVERS or not SERVERS[what].alive:
+        SERVERS[what] = make()
+    return SERVERS[what]
+
+
+def _far_spec(model: str, kind: str, server: FarProcess, serves: str) -> FarSpec:
+    return FarSpec(model, model, kind, Address(server.url, at_once=8, key=far_servers.KEY), serves=serves)
+
+
+def _fake(kind: str, model: str, serves: str) -> Engine:
+    server = _server(kind, lambda: far_servers.fake(kind))
+    return (Ollama if kind == "ollama" else Remote)(_far_spec(model, kind, server, serves))
+
+
+def _remote(folder: Path, ends: bool) -> Engine:
+    file = PILOT_FILE if ends else endless(PILOT_FILE, folder / "endless.gguf")
+    server = _server(f"pilot {ends}", lambda: far_servers.llamacpp(file, "pilot", SLOTS, 8192))
+    return Remote(_far_spec("pilot", "llama-server", server, "chat"))
+
+
+def _remote_embedder(folder: Path, bert: Path) -> Engine:
+    make = functools.partial(far_servers.llamacpp, bert, "bert", SLOTS, tiny_bert.POSITIONS, "embedding")
+    return Remote(_far_spec("bert", "llama-server", _server("bert", make), "embedding"))
+
+
+def _kill_server(engine: Engine) -> None:
+    assert isinstance(engine, Far)
+    next(server for server in SERVERS.values() if server.url == engine.spec.address.url).kill()
+
+
 PLUGS = {
-    "llamacpp": Plug(_llamacpp, _llamacpp_embedder, _kill, "was killed by SIGKILL"),
-    "null": Plug(_null, _null_embedder, _crash, "was told to crash"),
+    "llamacpp": Plug(_llamacpp, _llamacpp_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
+    "null": Plug(_null, _null_embedder, _crash, "was told to crash", "null"),
+    "remote": Plug(_remote, _remote_embedder, _kill_server, GONE, "llama-server"),
+    "remote_fake": Plug(
+        lambda folder, ends: _fake("openai", "pilot", "chat"),
+        lambda folder, bert: _fake("openai", "bert", "embedding"),
+        _kill_server,
+        GONE,
+        "openai",
+    ),
+    "ollama": Plug(
+        lambda folder, ends: _fake("ollama", "pilot", "chat"),
+        lambda folder, bert: _fake("ollama", "bert", "embedding"),
+        _kill_server,
+        GONE,
+        "ollama",
+    ),
 }
 
 
@@ -262,6 +342,11 @@ def test_tool_call(plug: Plug, tmp_path: Path, choice: str) -> None:
                 sampling = Sampling(temperature=1.0, max_tokens=150, seed=seed)
                 asked = (Message("user", "Turn it on."),)
                 request = ChatRequest("pilot", asked, sampling, TOOLS, choice, stream=True, include_usage=True)
+                if not plug.honours("named_tool" if ":" in choice else "forced_tool"):
+                    with pytest.raises(UnsupportedParameter) as refused:
+                        await engine.chat(request)
+                    assert refused.value.param == "tool_choice"
+                    return
                 events = await collect(await engine.chat(request))
                 if Finish("tool_calls") in events:
                     break
@@ -463,6 +548,11 @@ def test_embeddings(plug: Plug, tmp_path: Path, bert: Path) -> None:
 def test_embeddings_of_tokens(plug: Plug, tmp_path: Path, bert: Path) -> None:
     async def scenario() -> None:
         async with embedding(plug, tmp_path, bert) as engine:
+            if not plug.honours("token_inputs"):
+                with pytest.raises(UnsupportedParameter) as refused:
+                    await engine.embed(of((5, 6), (6,), (5, 6)))
+                assert refused.value.param == "input"
+                return
             found = await engine.embed(of((5, 6), (6,), (5, 6)))
             first, second, third = values(found)
             assert cosine(first, third) > 0.99999 and cosine(first, second) < 0.9999
@@ -504,18 +594,26 @@ def test_shorter_vectors(plug: Plug, tmp_path: Path, bert: Path) -> None:
 def test_a_text_that_is_too_long(plug: Plug, tmp_path: Path, bert: Path, words: int) -> None:
     async def scenario() -> None:
         async with embedding(plug, tmp_path, bert) as engine:
-            for text in ("hello " * words, (5,) * words):
+            texts: list[str | tuple[int, ...]] = ["hello " * words]
+            if plug.honours("token_inputs"):
+                texts.append((5,) * words)
+            for text in texts:
                 batch = ("hello", "world", text, "hello " * (words + 1))
                 with pytest.raises(ContextOverflow, match="64") as caught:
                     await engine.embed(of(*batch))
                 assert caught.value.param == "input[2]", "the first that is too long"
-                assert "truncate" in caught.value.next_step
+                assert ("truncate" in caught.value.next_step) == plug.honours("truncate")
+                if not plug.honours("truncate"):
+                    with pytest.raises(UnsupportedParameter):
+                        await engine.embed(of(*batch, truncate=True))
+                    continue
                 cut = await engine.embed(of(*batch, truncate=True))
                 assert cut.tokens <= 2 * 64 + 6
                 begins = await engine.embed(of(text if isinstance(text, tuple) else text + "world " * 9, truncate=True))
                 assert cosine(values(cut)[2], values(begins)[0]) > 0.99999, "the end goes, not the beginning"
-            other = await engine.embed(of("world " * words, truncate=True))
-            assert cosine(values(cut)[3], values(other)[0]) < 0.9999
+            if plug.honours("truncate"):
+                other = await engine.embed(of("world " * words, truncate=True))
+                assert cosine(values(cut)[3], values(other)[0]) < 0.9999
 
     run(scenario())
 

@@ -31,13 +31,14 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import Paths
-from homefire.residency import Keeper
+from homefire.residency import Keeper, KeeperRules
+from homefire.residency.far import FarEngines
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
-from homefire.store import Blobs, Conversations, Keys, Store
+from homefire.store import Blobs, Conversations, Engines, Keys, Store
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
@@ -263,7 +264,8 @@ async def house(
 
     def make_engine(name: str) -> Engine:
         holds.check(name)
-        return Noted(models.get(name).name, delay, fail_after)
+        model = models.get(name)
+        return Noted(model.name, delay, fail_after, model.facts.kind)
 
     blobs = Blobs(paths)
     models = Library(store, paths, blobs)
@@ -282,15 +284,17 @@ async def house(
         return reach
 
     shelf = ModelRooms(models, roles, pulls, Workshop(models, paths, blobs), advice, holds, try_reach, lambda: MACHINE)
-    keeper = Keeper(make_engine, 5.0, queue)
+    keeper = Keeper(make_engine, KeeperRules(5.0, queue))
     conversations = Conversations(store)
     identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
-    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit)
+    await (far := FarEngines(Engines(store), paths.secrets)).open()
+    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far)
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
         await pulls.close()
+        await far.close()
         await keeper.close()
         store.close()
 

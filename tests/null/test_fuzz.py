@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from homefire.dialects import llamacpp, openai
+from homefire.dialects import anthropic, llamacpp, ollama, openai, rerank, responses
 from homefire.dialects.openai import ChatStream
 from homefire.errors import BadModelFile, HomefireError
 from homefire.messages import (
@@ -293,6 +293,45 @@ SEEDS: list[dict[str, Any]] = [
     },
     {"prompt": ["x"], "echo": True, "logprobs": 1, "max_tokens": 5, "model": "m"},
     {"input": ["a", "b"], "encoding_format": "float", "model": "m"},
+    {
+        "model": "m",
+        "max_tokens": 5,
+        "system": [{"type": "text", "text": "x"}],
+        "messages": [
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"a": [1]}}]},
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "5"}]}],
+            },
+        ],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "tool", "name": "f"},
+    },
+    {
+        "model": "m",
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "x"}]},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "5"},
+        ],
+        "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+        "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}},
+    },
+    {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]},
+            {"role": "tool", "content": "5", "tool_name": "f"},
+        ],
+        "options": {"num_predict": 5, "stop": ["a"], "seed": 1},
+        "keep_alive": "5m",
+    },
+    {"model": "m", "prompt": "x", "system": "y", "keep_alive": -1, "format": {"type": "object"}},
+    {"model": "m", "query": "q", "documents": ["a", {"text": "b"}], "top_n": 1},
+    {"model": "m", "messages": [{"role": "user", "content": "x"}], "system": "y", "thinking": {"type": "disabled"}},
+    {"model": "m", "input": ["a"], "truncate": True, "keep_alive": 5},
+    {"model": "m", "verbose": True},
 ]
 
 
@@ -319,6 +358,14 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "chat": lambda body: openai.read_chat(body, "m"),
     "completion": lambda body: openai.read_completion(body, "m"),
     "embedding": openai.read_embedding,
+    "messages": lambda body: anthropic.read_messages(body, "m").chat,
+    "count": lambda body: anthropic.read_count(body, "m").chat,
+    "responses": lambda body: responses.read_response(body, "m").chat,
+    "ollama chat": lambda body: ollama.read_chat(body).request,
+    "ollama generate": lambda body: ollama.read_generate(body).request,
+    "ollama embed": ollama.read_embed,
+    "ollama name": ollama.read_named,
+    "rerank": rerank.read_rerank,
 }
 
 

@@ -46,7 +46,7 @@ def test_a_start_that_fails_reaches_everybody(failure: Exception, monkeypatch: p
     run(work)
 
 
-def test_others_are_served_after_a_start_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_are_served_after_a_start_that_failed() -> None:
     async def work(bench: Bench) -> None:
         bench.gate.clear()
         bench.failures["a"] = EngineFailed("no")
@@ -60,14 +60,6 @@ def test_others_are_served_after_a_start_that_failed(monkeypatch: pytest.MonkeyP
     run(work)
 
 
-class Clock:
-    """The keeper's clock: it stands still unless it is moved, and so do its timers."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("homefire.residency.keeper.time.monotonic", lambda: self.now)
-
-
 async def crash(bench: Bench) -> None:
     engine = bench.started[-1]
     engine.crash()
@@ -79,6 +71,7 @@ def test_a_crash_and_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST", 0.03)
 
     async def work(bench: Bench) -> None:
+        bench.now = 0.0
         lease = await bench.keeper.ensure("a")
         await crash(bench)
         lease.release()
@@ -94,47 +87,43 @@ def test_a_crash_and_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work)
 
 
-def test_a_pause_does_not_pass_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_does_not_pass_by_itself() -> None:
     async def work(bench: Bench) -> None:
         await bench.keeper.ensure("a")
-        clock = Clock(monkeypatch)
         await crash(bench)
         (task,) = waiting(bench, "a")
         await settle()
         assert bench.names == ["a"] and bench.state[1] == 1
-        clock.now += 0.3
+        bench.now += 0.3
         # Whoever comes next makes it look again.
         (other,) = waiting(bench, "a")
         (await task).release()
         (await other).release()
         assert bench.names == ["a", "a"]
-        monkeypatch.undo()
 
     run(work)
 
 
-def test_five_crashes_break_it_and_a_minute_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_five_crashes_break_it_and_a_minute_mends_it() -> None:
     async def work(bench: Bench) -> None:
-        clock = Clock(monkeypatch)
         for count in range(CRASHES_TO_BREAK):
             (await bench.keeper.ensure("a")).release()
-            clock.now += 1.0
+            bench.now += 1.0
             await crash(bench)
             if count < CRASHES_TO_BREAK - 1:
                 assert bench.state[0]["a"][0] == "backing_off"
-                clock.now += 5.0
+                bench.now += 5.0
         assert bench.state == ({"a": ("broken", 0)}, 0)
         for _ in range(3):
             with pytest.raises(EngineBroken, match="60 s"):
                 await bench.keeper.ensure("a")
         assert len(bench.started) == CRASHES_TO_BREAK, "asking does not start it"
         (await bench.keeper.ensure("b")).release()  # others work meanwhile
-        clock.now += 59.0
+        bench.now += 59.0
         with pytest.raises(EngineBroken, match="1 s"):
             await bench.keeper.ensure("a")
-        clock.now += 1.5
+        bench.now += 1.5
         (await bench.keeper.ensure("a")).release()
         assert bench.names[-1] == "a" and bench.state == ({"a": ("ready", 0)}, 0)
-        monkeypatch.undo()
 
     run(work)

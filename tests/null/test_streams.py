@@ -54,7 +54,8 @@ def test_the_events_in_order_and_what_is_stored(tmp_path: Path) -> None:
         first = await asked(house, home)
         assert first.headers["content-type"].startswith("text/event-stream")
         names = [name for name, _ in first.events]
-        assert names == ["message", "message", "notice", *["delta"] * 8, "done"]
+        # The first answer waits for its model to load.
+        assert names == ["message", "message", "notice", "queue", *["delta"] * 8, "done"]
         question, empty = first.events[0][1], first.events[1][1]
         assert (question["role"], question["content"], question["parent_id"]) == ("user", WORDS, None)
         assert (empty["state"], empty["content"], empty["parent_id"]) == ("streaming", "", question["id"])
@@ -294,15 +295,18 @@ def test_an_openai_client_that_leaves_frees_the_slot(stream: bool, tmp_path: Pat
 
 def test_two_models_take_turns(tmp_path: Path) -> None:
     from tests.null.gguf_file import small
+    from tests.null.keeper_bench import Memory
 
     source = tmp_path / "other.gguf"
     source.write_bytes(small())
 
     async def work(house: House) -> None:
+        house.keeper._sizes = Memory(room=1)
         await house.call("POST", f"{AT}/models/import", {"path": str(source)})
         calls = [house.start("POST", CHAT, chat(model=model)) for model in ("pilot", "other", "pilot", "other")]
         replies = [await call.reply() for call in calls]
         assert [reply.json()["choices"][0]["message"]["content"] for reply in replies] == [WORDS] * 4
-        assert [engine.name for engine in house.engines] == ["pilot", "other", "pilot", "other"]
+        assert [engine.name for engine in house.engines] == ["pilot", "other"], "those of one model go together"
+        assert house.engines[0].ended and not house.engines[1].ended
 
     at_home(tmp_path / "home", work)

@@ -16,9 +16,14 @@ from hypothesis import strategies as st
 from homefire.supervision.backoff import CLEAN_AFTER, CRASHES_TO_BREAK, LONGEST, WINDOW, Backoff
 
 
-def starts_of(lives: float, seconds: float) -> list[float]:
+def whole() -> Backoff:
+    """One from whose pauses chance takes nothing."""
+    return Backoff(draw=lambda: 0.0)
+
+
+def starts_of(lives: float, seconds: float, chance: float = 1.0) -> list[float]:
     """When a child that dies after `lives` seconds is started within `seconds`, as early as the back-off allows."""
-    backoff, now, starts = Backoff(), 0.0, []
+    backoff, now, starts = Backoff(draw=lambda: chance), 0.0, []
     while now < seconds:
         starts.append(now)
         now += lives
@@ -33,7 +38,7 @@ def test_a_new_child_may_start_at_once() -> None:
 
 
 def test_the_pauses_double_and_stop_at_the_longest() -> None:
-    backoff, pauses = Backoff(), []
+    backoff, pauses = whole(), []
     for crash in range(12):  # a minute and more apart, so that the circuit stays closed
         backoff.crashed(crash * 61.0, 1.0)
         assert not backoff.broken()
@@ -42,14 +47,14 @@ def test_the_pauses_double_and_stop_at_the_longest() -> None:
 
 
 def test_many_crashes_do_not_overflow() -> None:
-    backoff = Backoff()
+    backoff = whole()
     for crash in range(5000):
         backoff.crashed(crash * 61.0, 1.0)
     assert backoff.pause() == LONGEST
 
 
 def test_the_wait_runs_down() -> None:
-    backoff = Backoff()
+    backoff = whole()
     backoff.crashed(100.0, 1.0)
     assert [backoff.wait(now) for now in (100.0, 100.1, 100.2, 500.0)] == pytest.approx([0.2, 0.1, 0.0, 0.0])
 
@@ -84,9 +89,9 @@ def test_at_most_25_starts_in_ten_minutes(lives: float) -> None:
 
 
 @settings(max_examples=100, deadline=None, database=None)
-@given(st.floats(0.0, 599.0))
-def test_at_most_25_starts_whatever_the_life(lives: float) -> None:
-    assert len(starts_of(lives, 600.0)) <= 25
+@given(st.floats(0.0, 599.0), st.floats(0.0, 1.0))
+def test_at_most_25_starts_whatever_the_life(lives: float, chance: float) -> None:
+    assert len(starts_of(lives, 600.0, chance)) <= 25
 
 
 def test_it_never_gives_up_for_good() -> None:
@@ -103,4 +108,25 @@ def test_ten_minutes_of_life_make_a_clean_record() -> None:
     assert backoff.in_a_row == 6
     backoff.crashed(2000.0, CLEAN_AFTER)
     assert (backoff.in_a_row, backoff.broken()) == (1, False)
-    assert backoff.pause() == pytest.approx(0.2)
+    assert 0.15 <= backoff.pause() <= 0.2
+
+
+def test_chance_takes_up_to_a_quarter_and_is_drawn_once_a_crash() -> None:
+    drawn = iter((0.0, 0.5, 1.0))
+    backoff = Backoff(draw=lambda: next(drawn))
+    pauses = []
+    for crash in range(3):
+        backoff.crashed(crash * 61.0, 1.0)
+        pauses.append(backoff.pause())
+        assert backoff.pause() == pauses[-1], "who asks twice gets the same answer"
+    assert pauses == pytest.approx([0.2, 0.2 * 0.875, 0.4 * 0.75])
+
+
+def test_children_that_fell_together_do_not_come_back_together() -> None:
+    both = [Backoff(), Backoff()]
+    apart = 0
+    for crash in range(20):
+        for backoff in both:
+            backoff.crashed(crash * 61.0, 1.0)
+        apart += both[0].pause() != both[1].pause()
+    assert apart > 0

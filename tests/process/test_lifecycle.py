@@ -67,8 +67,9 @@ def test_up_as_json_and_down_as_json(new_daemon: NewDaemon) -> None:
     assert not alive(up["pid"])
 
 
-def test_up_in_the_foreground_ends_with_ctrl_c(new_daemon: NewDaemon) -> None:
-    daemon = new_daemon()
+@pytest.mark.parametrize("supervise", ["0", "1"])
+def test_up_in_the_foreground_ends_with_ctrl_c(new_daemon: NewDaemon, supervise: str) -> None:
+    daemon = new_daemon(HOMEFIRE_SUPERVISE=supervise)
     argv = [sys.executable, "-m", "homefire.cli", "up"]
     with subprocess.Popen(
         argv, env=daemon.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -80,6 +81,16 @@ def test_up_in_the_foreground_ends_with_ctrl_c(new_daemon: NewDaemon) -> None:
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does
         assert process.wait(20) == 0
     assert not alive(daemon.pid)
+    assert not daemon.paths.upkeep.exists(), "and nobody starts it again"
+    assert not [pid for pid, line in command_lines() if "supervision.upkeep" in line and _is_of(daemon, pid)]
+
+
+def _is_of(daemon: RunningDaemon, pid: int) -> bool:
+    """Whether a process belongs to this home."""
+    try:
+        return str(daemon.home).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
 
 
 def test_ctrl_c_while_up_still_prints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +178,7 @@ def test_only_this_machine(new_daemon: NewDaemon, host: str) -> None:
         ("port = 70000", {}, "70000"),
         ("port = true", {}, "port"),
         ("port =", {}, "config.toml"),
+        ('restart_hook = "a \'b"', {}, "restart_hook"),
         ("", {"HOMEFIRE_PORT": "x"}, "HOMEFIRE_PORT"),
         ("", {"HOMEFIRE_QUEUE": "0"}, "HOMEFIRE_QUEUE"),
     ],

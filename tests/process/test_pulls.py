@@ -156,7 +156,11 @@ def test_a_pull_stopped_in_the_middle_goes_on_in_the_next_daemon(hub: RunningHub
             await second.pulls.downloads.wait(again.id)
             assert second.content("resumed") == data
             model = second.library.get("resumed")
-            assert (model.source, model.origin, model.digest) == ("pulled", shown(url), hashlib.sha256(data).hexdigest())
+            assert (model.source, model.origin, model.digest) == (
+                "pulled",
+                shown(url),
+                hashlib.sha256(data).hexdigest(),
+            )
             assert model.provenance["files"][0]["first_use"] is True
             assert model.digest is not None
             assert second.files() == [f"sha256/{model.digest[:2]}/{model.digest}"], "nothing is left of the download"

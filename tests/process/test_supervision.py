@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from homefire.errors import EngineFailed, MachineError
-from homefire.supervision.child import LOG_LIMIT, Child, ChildSpec, log_tail
+from homefire.supervision.child import Child, ChildSpec, log_tail
+from homefire.supervision.record import LOG_LIMIT
 from tests.conftest import ROOT, alive, command_lines, wait_until
 
 PROGRAM = str(ROOT / "fakes" / "child.py")

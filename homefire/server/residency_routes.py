@@ -1,0 +1,131 @@
+"""What is in memory and why, over HTTP: the table, the decision log, its events, load and unload.
+
+Promises: a role may stand in a model's place; a load answers when the model is ready, or with the one reason why not; the events
+end when the client leaves.
+Does not cover: far engines, which need no memory here (`engine_routes.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.types import Receive, Scope, Send
+
+from homefire.dialects.strict import Closed
+from homefire.errors import InvalidRequest
+from homefire.residency import Keeper
+from homefire.residency.decisions import KEPT, Entry
+from homefire.server.request import (
+    begin_events,
+    caller,
+    read_body,
+    read_json,
+    read_query,
+    send_event,
+    send_json,
+    until_gone,
+)
+
+SMALL_BODY = 64 * 1024
+QUIET_SECONDS = 10.0
+
+
+class LoadBody(Closed, kw_only=True):
+    """`keep_alive` in seconds: 0 leaves at once, negative stays until its memory is needed; `pin` keeps it whoever needs
+    memory."""
+
+    keep_alive: Annotated[float, Meta(ge=-1)] | None = None
+    pin: bool | None = None
+
+
+class UnloadBody(Closed, kw_only=True):
+    """`now`: answers under way break; else they end first."""
+
+    now: bool = False
+
+
+_load = msgspec.json.Decoder(LoadBody)
+_unload = msgspec.json.Decoder(UnloadBody)
+
+
+class ResidencyRoutes:
+    """Handlers. `resolve` turns a role into the name of its model and raises UnknownModel."""
+
+    def __init__(self, keeper: Keeper, resolve: Callable[[str], str]) -> None:
+        self._keeper = keeper
+        self._resolve = resolve
+
+    async def table(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/residency"""
+        await send_json(send, self._keeper.table())
+
+    async def decisions(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/decisions"""
+        query = read_query(scope, {"model", "limit"})
+        try:
+            limit = int(query.get("limit", KEPT))
+        except ValueError:
+            limit = 0
+        if not 1 <= limit <= KEPT:
+            raise InvalidRequest(f"'limit' must be a whole number from 1 to {KEPT}.", param="limit")
+        found = self._keeper.decisions.last(query.get("model", ""), limit)
+        await send_json(send, {"decisions": [_shape(entry) for entry in found]})
+
+    async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/events"""
+        await read_body(scope, receive, SMALL_BODY)
+        await until_gone(self._stream(send), receive)
+
+    async def load(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/models/{name}/load"""
+        body = await read_json(scope, receive, SMALL_BODY, _load)
+        name = self._resolve(scope["path_params"]["name"])
+        if body.keep_alive is not None and not math.isfinite(body.keep_alive):
+            raise InvalidRequest("'keep_alive' must be a number of seconds.", param="keep_alive")
+        await until_gone(self._bring(name, body, caller(scope), send), receive)
+
+    async def unload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/models/{name}/unload"""
+        body = await read_json(scope, receive, SMALL_BODY, _unload)
+        name = self._resolve(scope["path_params"]["name"])
+        self._keeper.pin(name, False)
+        await until_gone(self._let_go(name, body.now, send), receive)
+
+    async def _bring(self, name: str, body: LoadBody, key: str, send: Send) -> None:
+        async with await self._keeper.ensure(name, key=key, keep_alive=body.keep_alive):
+            if body.pin is not None:
+                self._keeper.pin(name, body.pin)
+            row = next(each for each in self._keeper.table().models if each.name == name)
+        await send_json(send, {"model": row})
+
+    async def _let_go(self, name: str, now: bool, send: Send) -> None:
+        await send_json(send, {"name": name, "unloaded": await self._keeper.unload(name, now)})
+
+    async def _stream(self, send: Send) -> None:
+        """Never silent for long: a side that is gone shows only when something is sent."""
+        with self._keeper.decisions.listening() as queue:
+            await begin_events(send)
+            while True:
+                await send_event(send, "residency", self._keeper.table())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        entry = await queue.get()
+                    await send_event(send, "decision", _shape(entry))
+
+
+def _shape(entry: Entry) -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        "at": entry.at,
+        "kind": entry.kind,
+        "model": entry.model,
+        "reason": entry.reason,
+        "facts": dict(entry.facts),
+        "times": entry.times,
+    }
