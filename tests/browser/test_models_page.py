@@ -122,7 +122,7 @@ def test_the_page_and_its_catalogue(visit: Any, shelf: RunningDaemon) -> None:
     assert page.url.endswith("#/models")
     expect(page.get_by_role("heading", name="What this machine can run")).to_be_visible()
     pilot = installed(page, "pilot")
-    for words in ("3.4 M parameters", "Q8_0", "3.8 MB", "built in", "Main"):
+    for words in ("6.3 M parameters", "Q8_0", "6.8 MB", "built in", "Main"):
         expect(pilot).to_contain_text(words)
     expect(pilot.get_by_role("button", name="Remove pilot")).to_have_count(0)
     expect(page.get_by_text("free on the disk")).to_be_visible()

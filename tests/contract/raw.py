@@ -29,9 +29,10 @@ class Reply:
 
     @property
     def code(self) -> str | None:
-        """The code in the envelope, None if there is none."""
+        """The code in the envelope of whichever dialect, None if there is none."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            return str(json.loads(self.body)["error"]["code"])
+            found = json.loads(self.body)
+            return str((found["error"] if isinstance(found["error"], dict) else found)["code"])
         return None
 
     @property

@@ -92,7 +92,7 @@ def test_unknown_fields_on_every_route(daemon: RunningDaemon) -> None:
             where = path.replace("{id}", "c0").replace("{message_id}", "m0")
             reply = raw.call(daemon, method, where, b'{"zzz_unknown": 1}')
             assert (reply.status, reply.code) == (400, "invalid_request"), (method, path, reply.body)
-            assert reply.json["error"]["param"] == "zzz_unknown"
+            assert b"'zzz_unknown'" in reply.body
             tried += 1
     assert tried >= 10
 

@@ -146,7 +146,9 @@ def test_a_stream_to_its_end(tmp_path: Path) -> None:
     with running(tmp_path) as at, at.client() as home:
         made = home.post(f"{AT}/conversations")
         events = list(home.ask(made["id"], WORDS, sampling={"max_tokens": 3}))
-        assert [event.name for event in events] == ["message", "message", "notice", "delta", "delta", "delta", "done"]
+        assert [event.name for event in events] == [
+            "message", "message", "notice", "queue", "delta", "delta", "delta", "done",
+        ]  # fmt: skip
         assert isinstance(events[0], ServerEvent) and events[-1].data["content"] == "one two three"
         with pytest.raises(UnknownConversation):
             list(home.ask("c0", WORDS))

@@ -161,10 +161,10 @@ def header() -> tuple[dict[str, Any], dict[str, int]]:
 def test_the_file_is_small_and_says_what_it_is() -> None:
     assert MODEL.stat().st_size <= 8_000_000
     facts, kinds = header()
-    assert facts["general.name"] == "pilot" and facts["general.version"] == "0"
+    assert facts["general.name"] == "pilot" and facts["general.version"] == "1"
     assert facts["general.architecture"] == "llama"
     assert facts["general.license"] == "apache-2.0"
-    assert "not an assistant" in facts["general.description"]
+    assert "must not be relied on" in facts["general.description"]
     assert facts["llama.context_length"] == 2048
     assert "<tool_call>" in facts["tokenizer.chat_template"]
     assert all(kind == (0 if "norm" in name else 8) for name, kind in kinds.items())
