@@ -36,7 +36,10 @@ def test_sensors_on_the_command_line(daemon: RunningDaemon) -> None:
 
 
 def test_watching_ends_with_ctrl_c(daemon: RunningDaemon) -> None:
-    argv = [sys.executable, "-m", "homefire.cli", "sensors", "--watch", "--json"]
+    # A shell's background job inherits SIGINT ignored, and so would this program.
+    listen = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    listen += "from homefire.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", listen, "sensors", "--watch", "--json"]
     with subprocess.Popen(argv, env=daemon.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
