@@ -87,15 +87,15 @@ class FarServer(BaseHTTPRequestHandler):
 
     def route(self, body: dict[str, Any] | None) -> None:
         """Answers one request."""
-        raise NotImplementedError
+        raise NotImplementedError  # each dialect's server has its own
 
     def failure(self, status: int, message: str, code: str = "") -> bytes:
         """The body of an error."""
-        raise NotImplementedError
+        raise NotImplementedError  # each dialect's server has its own
 
     def frame(self, value: dict[str, Any]) -> bytes:
         """One event of a stream."""
-        raise NotImplementedError
+        raise NotImplementedError  # each dialect's server has its own
 
     def strikes(self, on: str) -> str:
         """The fault that strikes now, "" if none does."""

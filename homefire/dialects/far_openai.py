@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from homefire.dialects.far import Failure, Listed, Said, Unreadable, decode, mark_of, printable, vectors
-from homefire.dialects.llamacpp import tools_json
+from homefire.dialects.llamacpp import render_message, tools_json
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -28,7 +28,6 @@ from homefire.messages import (
     Event,
     Finish,
     FinishReason,
-    Message,
     ReasoningDelta,
     Sampling,
     TextDelta,
@@ -64,7 +63,7 @@ _encode = msgspec.json.Encoder().encode
 
 def render_chat(request: ChatRequest, model: str, kind: str) -> bytes:
     """The body for `CHAT_PATH`."""
-    body: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
+    body: dict[str, Any] = {"model": model, "messages": [render_message(message) for message in request.messages]}
     _add_common(body, request.sampling, kind)
     if request.tools:
         body["tools"] = tools_json(request.tools)
@@ -112,22 +111,6 @@ def _add_common(body: dict[str, Any], sampling: Sampling, kind: str) -> None:
         body["logit_bias"] = {str(token): value for token, value in sampling.logit_bias}
     body["stream"] = True
     body["stream_options"] = {"include_usage": True}
-
-
-def _message(message: Message) -> dict[str, Any]:
-    # Few servers but OpenAI's own know "developer"; all take "system" for the same.
-    role = "system" if message.role == "developer" else message.role
-    found: dict[str, Any] = {"role": role, "content": message.content}
-    if message.tool_calls:
-        found["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
-    if message.name is not None:
-        found["name"] = message.name
-    return found
 
 
 class _Function(msgspec.Struct):

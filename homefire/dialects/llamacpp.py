@@ -54,7 +54,7 @@ def render_chat(request: ChatRequest) -> bytes:
 
 
 def _chat_body(request: ChatRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
+    body: dict[str, Any] = {"messages": [render_message(message) for message in request.messages]}
     _add_common(body, request.sampling, request.stream, request.include_usage)
     if request.tools:
         body["tools"] = tools_json(request.tools)
@@ -115,7 +115,8 @@ def _add_common(body: dict[str, Any], sampling: Sampling, stream: bool, include_
         body["stream_options"] = {"include_usage": True}
 
 
-def _message(message: Message) -> dict[str, Any]:
+def render_message(message: Message) -> dict[str, Any]:
+    """A message in OpenAI's form, which llama.cpp's server and far servers read alike."""
     # Templates know "system" only; "developer" is OpenAI's newer word for it.
     role = "system" if message.role == "developer" else message.role
     found: dict[str, Any] = {"role": role, "content": message.content}

@@ -224,7 +224,7 @@ def test_no_tree_outlives_a_killed_parent(tmp_path: Path, bare: bool) -> None:
     try:
         if bare:
             wait_until(lambda: not alive(pids[0]), 10)
-            time.sleep(0.3)
+            time.sleep(0.3)  # the time in which the rope would have ended them
             assert all(alive(pid) for pid in pids[1:]), "without the rope they stay, or the rope does nothing"
         else:
             wait_until(lambda: not any(alive(pid) for pid in pids), 10)
