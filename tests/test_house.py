@@ -34,11 +34,11 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 450, "messages": 150, "settings": 200, "paths": 180, "store": 900, "dialects": 3100, "hardware": 1200,
-    "supervision": 800, "models": 7900, "engines": 1750, "residency": 2000, "server": 3100, "client": 260, "cli": 1850,
-    "daemon": 500, "doctor": 220,
+    "errors": 600, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
+    "supervision": 1000, "sandbox": 1500, "models": 8300, "engines": 3000, "safety": 1700, "residency": 2900,
+    "server": 4700, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350,
 }  # fmt: skip
-TOTAL_BUDGET = 25_000
+TOTAL_BUDGET = 34_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
@@ -266,7 +266,7 @@ MUTANTS = [
     (size_faults, {"store/x.py": "x = 1\n" * 801}),
     (size_faults, {"store/x.py": "def f():\n" + "    x = 1\n" * 121}),
     (size_faults, {"store/x.py": "def f(a, b, c, d, e, f, g, h, i): pass\n"}),
-    (budget_faults, {"doctor.py": "x = 1\n" * 221}),
+    (budget_faults, {"doctor.py": "x = 1\n" * (BUDGETS["doctor"] + 1)}),
     (budget_faults, {"attic/x.py": "x = 1\n" * 21}),
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:\n    pass\n"}),
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:  # why\n    pass\n" * 2}),
