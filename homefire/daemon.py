@@ -24,13 +24,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import homefire
 from homefire import settings as settings_module
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
+from homefire.engines.kept import Keeping, family_of, model_tag
+from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
@@ -42,6 +47,7 @@ from homefire.messages import Usage
 from homefire.models import catalogue
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
+from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
 from homefire.models.origin import Credential, Page, Stream, Web
 from homefire.models.pulls import Limits, Pulls
@@ -128,6 +134,7 @@ class Daemon:
         self.catalogue = catalogue.load()
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
+        self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
         self.keeper = self._make_keeper(settings)
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
@@ -151,6 +158,7 @@ class Daemon:
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
+        await asyncio.to_thread(self.kv.open, self._has_family)
         await self.roles.open()
         await self.advice.open()
         await self.pulls.open()
@@ -179,6 +187,7 @@ class Daemon:
                 window=lambda name: self._spec(name).context,
                 watched=self.watched,
                 far=self.far,
+                kv=self.kv,
             )
         )
 
@@ -248,7 +257,18 @@ class Daemon:
         model = self.library.get(name)
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
-        return LlamaCpp(self._spec(name, smaller), self.restarts, self.watched.metrics.spent)
+        spec = self._spec(name, smaller)
+        return LlamaCpp(spec, self.restarts, self.watched.metrics.spent, self._keeping(spec))
+
+    def _keeping(self, spec: EngineSpec) -> Keeping | None:
+        if spec.kept is None:
+            return None
+        noted = partial(self.keeper.decisions.note, "kept")
+        return Keeping(self.kv, spec.kept.name, float(self.settings.kv_crash_seconds), noted)
+
+    def _has_family(self, family: str) -> bool:
+        """Whether KV caches of this family can still be of use."""
+        return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
         """How the model is loaded; `smaller`: the second time, after the memory ran out."""
@@ -258,7 +278,7 @@ class Daemon:
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
-        return EngineSpec(
+        spec = EngineSpec(
             name=model.name,
             path=model.path,
             context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
@@ -272,6 +292,10 @@ class Daemon:
             batch=self.levers.batch_size if chats else 0,
             hang_seconds=self.settings.hang_seconds,
         )
+        if not chats or not self.settings.kv_quota_mib:
+            return spec
+        family = family_of(spec, _identity(model), version("xllamacpp"))
+        return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:
         """What the child really took goes into the next estimate."""
@@ -327,6 +351,7 @@ class Daemon:
             try:
                 await self.authority.flush()
                 await self.conversations.purge()
+                self.kv.tidy()
             except HomefireError as problem:
                 log.warning("housekeeping: %s", problem.message)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -408,6 +433,11 @@ class _LateWeb:
     def _web(self) -> Web:
         self._made = self._made or Web(*self._given)
         return self._made
+
+
+def _identity(model: Model) -> list[str]:
+    """What tells a model's files from all others."""
+    return list(model.digests) or [f"{homefire.__version__}:{model.name}:{model.size_bytes}"]
 
 
 def _user_folder(paths: Paths) -> Path:

@@ -73,7 +73,8 @@ class Form:
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
     alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
-    do without it (None: as its template has it)."""
+    do without it (None: as its template has it); `cache_key` names the conversation it belongs to ("": none), whose KV cache
+    goes when it goes."""
 
     model: str
     messages: tuple[Message, ...]
@@ -86,6 +87,7 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     think: bool | None = None
+    cache_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class CompletionRequest:
     echo: bool = False
     stream: bool = False
     include_usage: bool = False
+    cache_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class Paths:
         self.upkeep = self.run / "upkeep.json"
         self.upkeep_lock = self.run / "upkeep.lock"
         self.gpu_limits = self.run / "gpu-limits.json"
+        self.kv = home / "cache" / "kv"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

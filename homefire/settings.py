@@ -98,6 +98,15 @@ class Settings:
         "", "Command to run after each restart, without a shell; the facts come as JSON on its input."
     )
 
+    kv_quota_mib: int = _row(
+        4096,
+        "Disk in MiB for KV caches of conversations whose model is not in memory; 0: none are kept.",
+        0,
+        100_000_000,
+    )
+    kv_crash_seconds: int = _row(
+        2, "A KV cache that would take so long to read again is kept at once, in case of a crash.", 0, 86_400
+    )
     far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
     far_stall_seconds: int = _row(60, "How long a far engine may take between two tokens.", 1, 86_400)

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "why": ("residency", "the last decisions about models: loaded, evicted, queued, refused, and why"),
     "load": ("residency", "bring a model into memory; keep it there"),
     "unload": ("residency", "let a model leave the memory"),
+    "kept": ("residency", "KV caches of conversations, kept on the disk while their model is not in memory"),
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),

@@ -1,4 +1,4 @@
-"""`homefire ps | why | load | unload`: what is in memory, why, and what a person wants there.
+"""`homefire ps | why | load | unload | kept`: what is in memory, why, and what a person wants there.
 
 Promises: what was estimated and what was measured stand apart; `load` returns when the model is ready, `unload` when it is gone.
 Does not cover: what is on the disk (`models.py`).
@@ -32,6 +32,8 @@ def run(verb: str, argv: list[str]) -> int:
     elif verb == "unload":
         parser.add_argument("model", help="a model's name, or a role")
         parser.add_argument("--now", action="store_true", help="do not wait for the answers under way")
+    elif verb == "kept":
+        parser.add_argument("--clear", action="store_true", help="delete them all; only time is lost")
     options = parser.parse_args(argv)
     with Homefire.connect() as home:
         return VERBS[verb](options, home)
@@ -119,4 +121,26 @@ def _unload(options: argparse.Namespace, home: Homefire) -> int:
     return 0
 
 
-VERBS = {"ps": _ps, "why": _why, "load": _load, "unload": _unload}
+def _kept(options: argparse.Namespace, home: Homefire) -> int:
+    found = home.get(f"{AT}/kept")
+    if options.clear:
+        home.delete(f"{AT}/kept")
+        found = {"removed": len(found["kept"]), "bytes": found["bytes"]}
+    if options.json:
+        print_json(found)
+    elif options.clear:
+        print(f"{found['removed']} KV caches were deleted ({memory(found['bytes'])}).")
+    elif not found["kept"]:
+        print("No KV caches are kept; they are when a conversation's model leaves the memory.")
+    else:
+        now = time.time()
+        rows = [
+            (row["conversation"] or "-", f"{row['tokens']:,}", memory(row["bytes"]), duration(now - row["used_at"]))
+            for row in found["kept"]
+        ]
+        print(table(("CONVERSATION", "TOKENS", "BYTES", "UNUSED FOR"), rows))
+        print(f"{memory(found['bytes'])} of {memory(found['quota_bytes'])}")
+    return 0
+
+
+VERBS = {"ps": _ps, "why": _why, "load": _load, "unload": _unload, "kept": _kept}

@@ -4,12 +4,13 @@ Its chat and completion routes take and give OpenAI's form with additions (`timi
 own), so its answers can pass to an OpenAI client byte by byte; this module reads them where somebody wants events instead.
 Source: tools/server/README.md of llama.cpp, and the answers of the build that xllamacpp 2026.10 carries.
 Promises: `read_event` accepts every chunk this build sends; an error body becomes a leaf of the error tree.
-Does not cover: the slots, metrics and adapter routes.
+Does not cover: the metrics and adapter routes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -130,6 +131,41 @@ def render_message(message: Message) -> dict[str, Any]:
     if message.name is not None:
         found["name"] = message.name
     return found
+
+
+def in_slot(body: bytes, slot: int) -> bytes:
+    """A chat's or a completion's body, with the slot that it is to run in."""
+    return body[:-1] + b',"id_slot":%d}' % slot
+
+
+def slot_path(slot: int, action: str) -> str:
+    """Where a slot's KV cache is written ("save"), read back ("restore") or emptied ("erase")."""
+    return f"/slots/{slot}?action={action}"
+
+
+def render_slot(file: str) -> bytes:
+    """The body for saving and restoring; `file` is a name in the folder that the server was started with."""
+    return _encode({"filename": file})
+
+
+@dataclass(frozen=True, slots=True)
+class SlotAnswer:
+    """What was moved: tokens, bytes, seconds."""
+
+    tokens: int
+    size: int
+    seconds: float
+
+
+def read_slot(body: bytes) -> SlotAnswer:
+    """The answer to saving or restoring. Raises EngineFailed if it is not one."""
+    try:
+        found = _decode(body)
+        if "n_saved" in found:
+            return SlotAnswer(found["n_saved"], found["n_written"], found["timings"]["save_ms"] / 1000)
+        return SlotAnswer(found["n_restored"], found["n_read"], found["timings"]["restore_ms"] / 1000)
+    except (msgspec.DecodeError, KeyError, TypeError) as problem:
+        raise EngineFailed(f"The engine did not say what it did with a slot: {problem!r}.") from None
 
 
 class _Vector(msgspec.Struct):

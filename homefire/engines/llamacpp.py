@@ -3,7 +3,8 @@ systems without them).
 
 Promises: the daemon loads no native model code; requests beyond the child's slots wait here, in order; an answer that is
 closed frees its slot, because its connection is closed and the server then cancels the task.
-Does not cover: LoRA, images, saved slots (not in this version); what embeddings need beyond asking (`embedding.py`).
+Does not cover: LoRA, images (not in this version); what embeddings need beyond asking (`embedding.py`); which slot a request
+gets, and KV caches over the engine's end (`kept.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from homefire.dialects.old_completion import OldCompletion
 from homefire.dialects.spent import TAIL, Spent, read_spent
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
+from homefire.engines.kept import Keeping, KeptCache
 from homefire.engines.rendered import render_pieces
+from homefire.engines.slots import Slot
 from homefire.engines.wire import ConnectionLost, Response, Wire
 from homefire.errors import ContextOverflow, EngineDied, EngineError, EngineFailed
 from homefire.messages import (
@@ -43,7 +46,11 @@ class LlamaCpp:
     """An Engine."""
 
     def __init__(
-        self, spec: EngineSpec, observer: Observer | None = None, spent: Callable[[str, Spent], None] | None = None
+        self,
+        spec: EngineSpec,
+        observer: Observer | None = None,
+        spent: Callable[[str, Spent], None] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.name = spec.name
         self.spec = spec
@@ -67,12 +74,15 @@ class LlamaCpp:
         self._room = asyncio.Semaphore(spec.slots + AHEAD)
         self._shows_tools: bool | None = None
         self._embedder = Embedder(spec.name, self._whole)
+        self._cache = KeptCache(spec.name, spec.slots, keeping if spec.kept is not None else None, self._whole)
+        self._leaving = False
 
     @property
     def pid(self) -> int | None:
         return self._child.pid
 
     async def start(self) -> None:
+        self._cache.open()
         facts = await self._child.start()
         address = facts["address"]
         self._wire = Wire(address if isinstance(address, str) else (address[0], address[1]), self._key)
@@ -97,6 +107,9 @@ class LlamaCpp:
         return response.status == 200
 
     async def stop(self) -> None:
+        if self._child.state == "ready" and not self._leaving:
+            self._leaving = True
+            await self._cache.leave()
         await self._child.stop()
         if self._wire is not None:
             self._wire.close()
@@ -111,12 +124,13 @@ class LlamaCpp:
         require_kind(self.name, self.spec.kind, "chat")
         if forced_call.is_forced(request):
             body = forced_call.render(request, await self._template_shows_tools())
-            return ForcedCallAnswer(await self._ask(llamacpp.CHAT_PATH, body, False), request)
-        return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream)
+            return ForcedCallAnswer(await self._ask(llamacpp.CHAT_PATH, body, False, request), request)
+        return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream, request)
 
     async def complete(self, request: CompletionRequest) -> Answer:
         require_kind(self.name, self.spec.kind, "chat")
-        answer = await self._ask(llamacpp.COMPLETION_PATH, llamacpp.render_completion(request), request.stream)
+        body = llamacpp.render_completion(request)
+        answer = await self._ask(llamacpp.COMPLETION_PATH, body, request.stream, request)
         if request.logprobs is not None or request.include_usage:
             answer.rewrite = OldCompletion(request.stream)
         return answer
@@ -170,24 +184,34 @@ class LlamaCpp:
         finally:
             await answer.close()
 
-    async def _ask(self, path: str, body: bytes | None, stream: bool) -> LlamaCppAnswer:
+    async def _ask(
+        self, path: str, body: bytes | None, stream: bool, request: ChatRequest | CompletionRequest | None = None
+    ) -> LlamaCppAnswer:
+        """An answer under way; one to a `request` runs in a slot."""
         if self._wire is None or self._child.state != "ready":
             raise await self.explain("is not running")
         await self._room.acquire()
+        slot: Slot | None = None
         try:
+            if request is not None and body is not None:
+                slot = await self._cache.take(request)
+                body = llamacpp.in_slot(body, slot.number)
             response = await (self._wire.get(path) if body is None else self._wire.post(path, body))
             if response.status != 200:
                 raise llamacpp.read_error(response.status, await response.read())
-        except ConnectionLost:
+        except BaseException as problem:
+            if slot is not None:
+                self._cache.refused(slot)
             self._room.release()
-            raise await self.explain("ended before it answered") from None
-        except BaseException:
-            self._room.release()
+            if isinstance(problem, ConnectionLost):
+                raise await self.explain("ended before it answered") from None
             raise
-        return LlamaCppAnswer(self, response, stream)
+        return LlamaCppAnswer(self, response, stream, slot)
 
-    def release(self) -> None:
-        """Gives one place back; an Answer calls it when it is closed."""
+    def release(self, slot: Slot | None, spent: Spent | None) -> None:
+        """Gives one place back; an Answer calls it when it is closed. `spent` is what it took, if it came to its end."""
+        if slot is not None:
+            self._cache.give_back(slot, spent)
         self._room.release()
 
     async def explain(self, what: str) -> EngineError:
@@ -204,10 +228,12 @@ class LlamaCpp:
 class LlamaCppAnswer:
     """An Answer that passes the child's bytes on."""
 
-    def __init__(self, engine: LlamaCpp, response: Response, stream: bool) -> None:
+    def __init__(self, engine: LlamaCpp, response: Response, stream: bool, slot: Slot | None) -> None:
         self._engine = engine
         self._response = response
         self._stream = stream
+        self._slot = slot
+        self._spent: Spent | None = None
         self._open = True
         self.rewrite: OldCompletion | None = None
 
@@ -229,8 +255,9 @@ class LlamaCppAnswer:
                 yield piece
         except ConnectionLost:
             raise await self._engine.explain("ended in the middle of the answer") from None
-        if self._engine.spent is not None and (spent := read_spent(tail)) is not None:
-            self._engine.spent(self._engine.name, spent)
+        self._spent = read_spent(tail)
+        if self._engine.spent is not None and self._spent is not None:
+            self._engine.spent(self._engine.name, self._spent)
 
     async def events(self) -> AsyncIterator[Event]:
         if not self._stream:
@@ -247,7 +274,7 @@ class LlamaCppAnswer:
         if self._open:
             self._open = False
             self._response.close()
-            self._engine.release()
+            self._engine.release(self._slot, self._spent)
 
 
 class ForcedCallAnswer:
@@ -279,4 +306,5 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "gpu_layers": spec.gpu_layers,
         "kind": spec.kind,
         "batch": spec.batch,
+        "kept": None if spec.kept is None else str(spec.kept),
     }

@@ -21,8 +21,6 @@ from homefire.supervision import lifeline
 EMBEDDING_TOKENS = 8192
 # llama.cpp rounds context windows up to this.
 STEP = 256
-# What llama.cpp may keep of finished conversations in main memory, in MiB (its default is 8 GiB, too much for a laptop).
-PROMPT_CACHE_MIB = 256
 WARNINGS = 2
 
 
@@ -59,7 +57,11 @@ def _parameters(arguments: dict[str, Any]) -> Any:
     found.n_gpu_layers = arguments["gpu_layers"]
     found.fit_params = not small and arguments["gpu_layers"] != 0
     found.warmup = not small
-    found.cache_ram_mib = PROMPT_CACHE_MIB
+    # Slots are given out by the daemon, which also keeps what leaves them; llama.cpp's own cache would do it twice, with 8 GiB.
+    found.cache_ram_mib = 0
+    found.cache_idle_slots = False
+    if arguments.get("kept"):
+        found.slot_save_path = arguments["kept"] + os.sep
     # One thread serves one connection until that closes; idle ones must not keep a request waiting.
     found.n_threads_http = slots + 8
     found.endpoint_slots = False

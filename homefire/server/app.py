@@ -19,6 +19,7 @@ from homefire.dialects.anthropic import CountBody, MessagesBody
 from homefire.dialects.openai import ChatBody, CompletionBody, EmbeddingBody
 from homefire.dialects.rerank import RerankBody
 from homefire.dialects.responses import ResponseBody
+from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.residency import Keeper
 from homefire.residency.far import FarEngines
@@ -63,6 +64,7 @@ class Rooms:
     window: Callable[[str], int] = lambda name: 0
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
+    kv: KvShelf | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -118,7 +120,9 @@ def _answering(rooms: Rooms) -> Answering:
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
     answering = _answering(rooms)
-    own = memory.ResidencyRoutes(rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name))
+    own = memory.ResidencyRoutes(
+        rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name), rooms.kv
+    )
     one = f"{AT}/models/{{name}}"
     return [
         RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),
@@ -126,6 +130,8 @@ def _residency(rooms: Rooms) -> list[RouteRow]:
             "GET", f"{AT}/decisions", "The last decisions about models, newest first; model, limit", own.decisions
         ),
         RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
+        RouteRow("GET", f"{AT}/kept", "KV caches of conversations on the disk", own.kept),
+        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept),
         RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
         RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
     ]
@@ -244,6 +250,7 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
         rooms.identity.default_model,
         rooms.body_limit,
         written=rooms.written,
+        kv=rooms.kv,
     )
     one = f"{AT}/conversations/{{id}}"
     return [

@@ -20,6 +20,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
+from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import HomefireError, InternalError, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling, TextDelta, Usage, UsageReport
 from homefire.server.answering import Answering, Asking
@@ -141,12 +142,14 @@ class ConversationRoutes:
         body_limit: int,
         *,
         written: Written = unheard,
+        kv: KvShelf | None = None,
     ) -> None:
         self._conversations = conversations
         self._answering = answering
         self._default_model = default_model
         self._limit = body_limit
         self._written = written
+        self._kv = kv
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/conversations"""
@@ -179,12 +182,18 @@ class ConversationRoutes:
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/conversations/{id}"""
-        await self._conversations.delete(scope["path_params"]["id"])
+        conversation_id = scope["path_params"]["id"]
+        await self._conversations.delete(conversation_id)
+        if self._kv is not None:
+            self._kv.forget(conversation_id)
         await send_nothing(send)
 
     async def restore(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/conversations/{id}/restore"""
-        await send_json(send, await self._conversations.restore(scope["path_params"]["id"]))
+        found = await self._conversations.restore(scope["path_params"]["id"])
+        if self._kv is not None:
+            self._kv.welcome(found.id)
+        await send_json(send, found)
 
     async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/conversations/{id}/messages"""
@@ -313,7 +322,7 @@ def _request(
         if stored.role == "user" or stored.content:
             messages.append(Message("user" if stored.role == "user" else "assistant", stored.content))
     drawn = Sampling() if sampling is None else Sampling(**msgspec.structs.asdict(sampling))
-    return ChatRequest(model, tuple(messages), drawn, stream=True, include_usage=True)
+    return ChatRequest(model, tuple(messages), drawn, stream=True, include_usage=True, cache_key=conversation.id)
 
 
 def _newest_leaf(conversation: Conversation) -> str | None:

@@ -1,4 +1,4 @@
-"""What is in memory and why, over HTTP: the table, the decision log, its events, load and unload.
+"""What is in memory and why, over HTTP: the table, the decision log, its events, load and unload, the kept KV caches.
 
 Promises: a role may stand in a model's place; a load answers when the model is ready, or with the one reason why not; the events
 end when the client leaves.
@@ -18,6 +18,7 @@ from msgspec import Meta
 from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
+from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import InvalidRequest
 from homefire.residency import Keeper
 from homefire.residency.decisions import KEPT, Entry
@@ -29,6 +30,7 @@ from homefire.server.request import (
     read_query,
     send_event,
     send_json,
+    send_nothing,
     until_gone,
 )
 
@@ -55,11 +57,12 @@ _unload = msgspec.json.Decoder(UnloadBody)
 
 
 class ResidencyRoutes:
-    """Handlers. `resolve` turns a role into the name of its model and raises UnknownModel."""
+    """Handlers. `resolve` turns a role into the name of its model and raises UnknownModel; `kv` has the kept KV caches."""
 
-    def __init__(self, keeper: Keeper, resolve: Callable[[str], str]) -> None:
+    def __init__(self, keeper: Keeper, resolve: Callable[[str], str], kv: KvShelf | None = None) -> None:
         self._keeper = keeper
         self._resolve = resolve
+        self._kv = kv
 
     async def table(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/residency"""
@@ -96,6 +99,23 @@ class ResidencyRoutes:
         name = self._resolve(scope["path_params"]["name"])
         self._keeper.pin(name, False)
         await until_gone(self._let_go(name, body.now, send), receive)
+
+    async def kept(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/kept"""
+        entries = [] if self._kv is None else sorted(self._kv.all(), key=lambda each: each.used, reverse=True)
+        rows = [
+            {"conversation": each.label or None, "tokens": each.tokens, "bytes": each.size, "used_at": each.used}
+            for each in entries
+        ]
+        quota = 0 if self._kv is None else self._kv.quota
+        total = sum(each.size for each in entries)
+        await send_json(send, {"kept": rows, "bytes": total, "quota_bytes": quota})
+
+    async def clear_kept(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """DELETE /homefire/v1/kept"""
+        if self._kv is not None:
+            self._kv.clear()
+        await send_nothing(send)
 
     async def _bring(self, name: str, body: LoadBody, key: str, send: Send) -> None:
         async with await self._keeper.ensure(name, key=key, keep_alive=body.keep_alive):

@@ -185,7 +185,7 @@ def test_restarts(tmp_path: Path) -> None:
 
 def test_tokens_at_the_end_of_an_answer() -> None:
     timings = b'"timings":{"cache_n":9,"prompt_n":1,"prompt_ms":15.8,"predicted_n":5,"predicted_ms":56.0}'
-    assert read_spent(b'data: {"choices":[],' + timings + b"}\n\ndata: [DONE]\n\n") == Spent(9, 1, 5)
+    assert read_spent(b'data: {"choices":[],' + timings + b"}\n\ndata: [DONE]\n\n") == Spent(9, 1, 5, 15.8)
     # What a model writes stands in a JSON string, where quotes are escaped.
     assert read_spent(b'{"content":"' + timings.replace(b'"', b'\\"') + b'"}') is None
     assert read_spent(b"") is None
