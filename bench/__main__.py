@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, quantize, router, start, swap, verify
+from bench import fair, fetch, fit, kv, quantize, router, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
@@ -14,6 +14,7 @@ BENCHES = {
     "router": router.measure,
     "fair": fair.measure,
     "swap": swap.measure,
+    "kv": kv.measure,
     "fetch": fetch.measure,
     "verify": verify.measure,
     "fit": fit.measure,
