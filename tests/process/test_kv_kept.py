@@ -49,6 +49,12 @@ def test_over_a_swap_a_restart_and_a_kill(new_daemon: Callable[..., RunningDaemo
     in_memory, _, cached = ask(daemon, LONG, first, "And now?")
     assert cached >= length, "in the slot"
 
+    # Another conversation that begins in the same way has its beginning from this one, which keeps its own slot.
+    wait_until(lambda: any(row["tokens"] >= length for row in kept(daemon)), 30)
+    other = LONG + " And now for something else: " + "word " * 200
+    assert ask(daemon, other)[2] > 0.9 * length
+    assert ask(daemon, LONG, first, "And now?")[2] >= length
+
     # Its model leaves and comes back.
     assert daemon.cli("unload", "pilot").returncode == 0
     assert kept(daemon), daemon.paths.daemon_log.read_text("utf-8")
