@@ -86,9 +86,10 @@ def _why(options: argparse.Namespace, home: Homefire) -> int:
         print_json(found)
         return 0
     if not found["decisions"]:
-        print("Nothing was decided yet; decisions are kept while the daemon runs.")
+        print("Nothing was decided yet.")
+    today = time.strftime("%Y-%m-%d")
     for entry in reversed(found["decisions"]):
-        when = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"])).removeprefix(f"{today} ")
         times = f" ({entry['times']} times)" if entry["times"] > 1 else ""
         print(f"{when}  {entry['kind'].replace('_', ' '):15} {entry['model']}: {entry['reason']}{times}")
     return 0

@@ -326,6 +326,7 @@ class ModelRoutes:
             if model.digest is not None and not model.pinned:
                 await self._keeper.evict(name)
             await self._library.remove(name)
+            self._keeper.disown(name)
 
     async def _hold(
         self, name: str, what: str, work: Callable[[], Coroutine[Any, Any, None]], receive: Receive

@@ -38,7 +38,7 @@ QUIET_SECONDS = 10.0
 
 class LoadBody(Closed, kw_only=True):
     """`keep_alive` in seconds: 0 leaves at once, negative stays until its memory is needed; `pin` keeps it whoever needs
-    memory."""
+    memory. Both stand until they are changed or the model is unloaded by hand, whatever becomes of the daemon."""
 
     keep_alive: Annotated[float, Meta(ge=-1)] | None = None
     pin: bool | None = None
@@ -95,12 +95,17 @@ class ResidencyRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _unload)
         name = self._resolve(scope["path_params"]["name"])
         self._keeper.pin(name, False)
+        self._keeper.keep(name, None)
+        await self._keeper.flush()
         await until_gone(self._let_go(name, body.now, send), receive)
 
     async def _bring(self, name: str, body: LoadBody, key: str, send: Send) -> None:
-        async with await self._keeper.ensure(name, key=key, keep_alive=body.keep_alive):
+        async with await self._keeper.ensure(name, key=key):
+            if body.keep_alive is not None:
+                self._keeper.keep(name, body.keep_alive)
             if body.pin is not None:
                 self._keeper.pin(name, body.pin)
+            await self._keeper.flush()
             row = next(each for each in self._keeper.table().models if each.name == name)
         await send_json(send, {"model": row})
 

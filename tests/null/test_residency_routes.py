@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from homefire.residency.kept_in_store import KeptInStore
 from tests.null.keeper_bench import Memory
 from tests.null.rig import AT, House, at_home
 
@@ -32,7 +33,12 @@ def test_load_table_why_and_unload(tmp_path: Path) -> None:
         said = (await house.call("GET", f"{AT}/decisions?model=pilot")).json()["decisions"]
         assert [entry["kind"] for entry in said] == ["pinned", "shortened", "loaded"]
         assert len((await house.call("GET", f"{AT}/decisions?limit=1")).json()["decisions"]) == 1
+        kept = (await KeptInStore(house.store).load()).models
+        assert (kept["pilot"].pinned, kept["pilot"].keep_alive) == (True, 7 * 86_400), (
+            "it is on disk when the answer comes"
+        )
         gone = await house.call("POST", f"{AT}/models/pilot/unload")
+        assert (await KeptInStore(house.store).load()).models == {}
         assert gone.json() == {"name": "pilot", "unloaded": True}
         assert (await house.call("POST", f"{AT}/models/pilot/unload", {"now": True})).json()["unloaded"] is False
         found = (await house.call("GET", f"{AT}/residency")).json()
