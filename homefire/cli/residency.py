@@ -26,7 +26,7 @@ def run(verb: str, argv: list[str]) -> int:
         parser.add_argument("--limit", type=int, default=20, help="how many (20)")
     elif verb == "load":
         parser.add_argument("model", help="a model's name, or a role")
-        parser.add_argument("--keep-alive", type=float, help="seconds of idleness until it leaves; -1: it stays")
+        parser.add_argument("--keep-alive", help='seconds of idleness until it leaves, or such as "5m"; -1: it stays')
         parser.add_argument("--pin", action="store_true", help="keep it in memory, whoever needs room")
         parser.add_argument("--unpin", action="store_true", help="let it leave again")
     elif verb == "unload":

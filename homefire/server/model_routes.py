@@ -88,6 +88,7 @@ class RolesBody(Closed, kw_only=True):
     rlm: Name | msgspec.UnsetType | None = msgspec.UNSET
     memory: Name | msgspec.UnsetType | None = msgspec.UNSET
     embed: Name | msgspec.UnsetType | None = msgspec.UNSET
+    vision: Name | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _import = msgspec.json.Decoder(ImportBody)
