@@ -268,6 +268,20 @@ def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
     return UsageReport(Usage(usage["prompt_tokens"], usage["completion_tokens"], cached), rate)
 
 
+# What the server says of every answer under way when one token more does not fit into the cache that its slots share.
+SHARED_FULL = "Context size has been exceeded"
+# At the beginning of an event; inside a text its quotes would be escaped.
+_ERROR_EVENT = b'data: {"error"'
+
+
+def split_error(piece: bytes) -> tuple[bytes, HomefireError | None]:
+    """Of bytes of a stream that are passed on unread: what comes before an error that the engine reports in it, and the error."""
+    if _ERROR_EVENT not in piece:
+        return piece, None
+    before, _, after = piece.partition(_ERROR_EVENT)
+    return before, read_error(500, b'{"error"' + after.split(b"\n", 1)[0])
+
+
 def read_error(status: int, body: bytes) -> HomefireError:
     """What an error answer of the server means."""
     try:
@@ -284,6 +298,11 @@ def read_error(status: int, body: bytes) -> HomefireError:
         )
         overflow.limit = int(inner.get("n_ctx", 0))
         return overflow
+    if message.startswith(SHARED_FULL):
+        return Overloaded(
+            "The answers under way filled the context window that they share, so all of them ended.",
+            "Send it again; if that happens often, set fewer 'slots' or a larger 'context' (docs/settings.md).",
+        )
     if status == 503:
         return Overloaded(f"The engine is not ready: {message}")
     if 400 <= status < 500:

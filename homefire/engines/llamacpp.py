@@ -226,7 +226,11 @@ class LlamaCppAnswer:
             async for piece in self._response.pieces():
                 self._engine.progress += 1
                 tail = (tail + piece)[-TAIL:]
-                yield piece
+                passed, problem = llamacpp.split_error(piece)
+                if passed:
+                    yield passed
+                if problem is not None:
+                    raise problem
         except ConnectionLost:
             raise await self._engine.explain("ended in the middle of the answer") from None
         if self._engine.spent is not None and (spent := read_spent(tail)) is not None:
