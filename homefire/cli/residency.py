@@ -59,6 +59,9 @@ def _ps(options: argparse.Namespace, home: Homefire) -> int:
     for row in found["devices"]:
         room = f"{memory(row['reserved_bytes'])} of {memory(row['room_bytes'])} are promised"
         print(f"{row['name']}: {room} ({row['why']})")
+    for row in found["in_host_memory"]:
+        share = "" if row["share"] is None else f", {100 * row['share']:.0f} % of it there"
+        print(f"waiting in host memory: {row['model']} ({memory(row['bytes'])}{share})")
     if leaving := found["next_to_leave"]:
         when = f" in {duration(leaving['in_s'])}" if leaving["in_s"] is not None else ""
         print(f"next to leave: {leaving['model']}{when}, {leaving['why']}")

@@ -31,6 +31,7 @@ from homefire.errors import (
 from homefire.residency import scheduler, view
 from homefire.residency.demand import Demand
 from homefire.residency.fairness import Shares
+from homefire.residency.host_shelf import HostShelf
 from homefire.residency.kept import Book
 from homefire.residency.lease import KeeperRules, Lease, Told
 from homefire.residency.plan import HOST, Held, Plan, Sizes, Unlimited, gib
@@ -103,7 +104,7 @@ class Keeper:
         self._sizing: set[str] = set()
         self._read: set[str] = set()
         self._room = Room()
-        self._shares, self._demand = Shares(), Demand()
+        self._shares, self._demand, self._shelf = Shares(), Demand(), HostShelf()
         self._pins: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -172,6 +173,7 @@ class Keeper:
             view.device_rows(world),
             sorted(self._pins),
             view.next_to_leave(world),
+            self._shelf.rows(),
         )
 
     def is_resident(self, model: str) -> bool:
@@ -199,6 +201,7 @@ class Keeper:
         self._pins.discard(model)
         self._backoffs.pop(model, None)
         self._book.forget(model)
+        self._shelf.came(model)
 
     async def evict(self, model: str) -> None:
         """Unloads the model and waits until it is gone; answers under way on it break."""
@@ -443,8 +446,17 @@ class Keeper:
     async def _read_ahead(self, plan: Plan) -> None:
         """As much as lies free: what more would come would push out what the others read."""
         if HOST in self._room.bytes and plan.files:
-            used = scheduler.taken(scheduler.Resident(r.state, bytes=r.bytes) for r in self._residents.values())
-            await asyncio.to_thread(read_ahead, plan.files, self._room.bytes[HOST] - used[HOST])
+            await asyncio.to_thread(read_ahead, plan.files, self._free_host())
+
+    def _free_host(self) -> int:
+        """Main memory beside what is promised to models; as little as there is where nobody knows."""
+        return self._room.bytes.get(HOST, 0) - sum(r.bytes.get(HOST, 0) for r in self._residents.values())
+
+    async def _tend_shelf(self) -> None:
+        """What left and is wanted is kept in the page cache."""
+        now, loads = self._clock(), {name: self._demand.of(name).load_seconds or 1.0 for name in self._shelf.names()}
+        values = {name: seconds * self._demand.rate(name, now) for name, seconds in loads.items()}
+        await self._shelf.tend(values, self._free_host(), now)
 
     async def _look_after_memory(self) -> None:
         """Measures what the models take and what there is, as long as there are any."""
@@ -455,6 +467,7 @@ class Keeper:
             self._room = await self._sizes.room(self._held())
             self._demand.forget(self._clock())
             self._step()
+            await self._tend_shelf()
 
     async def _measure(self, model: str, resident: _Resident) -> None:
         """A model never gets back what it once took: a cache that is empty now fills again."""
@@ -481,6 +494,7 @@ class Keeper:
         why = f"{waiting} request{'s' if waiting != 1 else ''} wanted it"
         resident = _Resident(engine, plan, "starting", now, self._seconds(model, None), dict(plan.bytes), why, now)
         self._residents[model] = resident
+        self._shelf.came(model)
         resident.life = self._spawn(self._live(model, resident))
         if self._watch is None or self._watch.done():
             self._watch = self._spawn(self._look_after_memory())
@@ -544,6 +558,7 @@ class Keeper:
     def _forget(self, model: str, resident: _Resident) -> None:
         if self._residents.get(model) is resident:
             del self._residents[model]
+            self._shelf.left(model, resident.plan.files)
         self._step()
 
     def _lease(self, model: str, resident: _Resident, keep_alive: float | None) -> Lease:

@@ -24,7 +24,7 @@ def chat(model: str, words: str = "hi") -> dict[str, Any]:
 def test_load_table_why_and_unload(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         assert (await house.call("GET", f"{AT}/residency")).json() == {
-            "models": [], "waiting": [], "devices": [], "pinned": [], "next_to_leave": None,
+            "models": [], "waiting": [], "devices": [], "pinned": [], "next_to_leave": None, "in_host_memory": [],
         }  # fmt: skip
         loaded = await house.call("POST", f"{AT}/models/pilot/load", {"keep_alive": 31_536_000, "pin": True})
         row = loaded.json()["model"]
