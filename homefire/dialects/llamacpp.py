@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from homefire.errors import ContextOverflow, EngineFailed, HomefireError, InvalidRequest, Overloaded
+from homefire.errors import ContextOverflow, EngineFailed, EngineGarbled, HomefireError, InvalidRequest, Overloaded
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -231,10 +231,10 @@ class ChunkReader:
         if data.strip() == b"[DONE]":
             self.done = True
             return []
-        chunk = _decode(data)
+        chunk = _object(data)
         if "error" in chunk:
             raise read_error(500, data)
-        return read_event(chunk)
+        return _events(chunk)
 
 
 def read_event(chunk: dict[str, Any]) -> list[Event]:
@@ -258,8 +258,31 @@ def read_event(chunk: dict[str, Any]) -> list[Event]:
 
 
 def read_answer(body: bytes) -> list[Event]:
-    """The events of a whole answer."""
-    return read_event(_decode(body))
+    """The events of a whole answer. Raises EngineGarbled if it is none."""
+    return _events(_object(body))
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise _garbled()
+    return found
+
+
+def _events(chunk: dict[str, Any]) -> list[Event]:
+    try:
+        return read_event(chunk)
+    except (AttributeError, KeyError, TypeError):
+        raise _garbled() from None
+
+
+def _garbled() -> EngineGarbled:
+    return EngineGarbled(
+        "The engine said what is no answer.", "Send the request again; if it fails again: homefire doctor"
+    )
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
