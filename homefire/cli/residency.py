@@ -90,12 +90,18 @@ def _why(options: argparse.Namespace, home: Homefire) -> int:
         return 0
     if not found["decisions"]:
         print("Nothing was decided yet.")
-    today = time.strftime("%Y-%m-%d")
+    now = time.time()
     for entry in reversed(found["decisions"]):
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"])).removeprefix(f"{today} ")
+        when = moment(entry["at"], now)
         times = f" ({entry['times']} times)" if entry["times"] > 1 else ""
         print(f"{when}  {entry['kind'].replace('_', ' '):15} {entry['model']}: {entry['reason']}{times}")
     return 0
+
+
+def moment(at: float, now: float) -> str:
+    """A time of today as the clock shows it, another with its date."""
+    today = time.strftime("%Y-%m-%d ", time.localtime(now))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)).removeprefix(today)
 
 
 def _load(options: argparse.Namespace, home: Homefire) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from homefire.cli.chat import _show_who
 from homefire.dialects.far import Listed
 from homefire.engines.breaker import FAILURES
 from homefire.engines.far import FarSpec, Known
@@ -311,6 +312,14 @@ def test_a_conversation_falls_back_and_says_so(tmp_path: Path, world: World) -> 
         assert other.code == "unknown_model"
 
     at_home(tmp_path, work)
+
+
+def test_the_terminal_says_who_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    for by in (None, {"name": "pilot", "failed": []}):
+        _show_who({"answered_by": by})
+        assert capsys.readouterr().err == ""
+    _show_who({"answered_by": {"name": "pilot", "failed": [{"name": "one/m", "code": "engine_died"}]}})
+    assert capsys.readouterr().err == "(pilot answered; asked before: one/m: engine_died)\n"
 
 
 def test_a_role_in_an_order(tmp_path: Path, world: World) -> None:

@@ -7,12 +7,14 @@ Does not cover: a daemon that is killed (`tests/process/test_residency.py`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from homefire.cli.residency import moment
 from homefire.errors import DiskFull, EngineBroken, EngineFailed
 from homefire.models.installed import Facts, Model
 from homefire.paths import ModelName
@@ -181,6 +183,12 @@ def test_old_crashes_are_forgiven() -> None:
     assert asyncio.run(crashed(CLEAN_AFTER - 1))["a"].in_a_row == 3
     (ahead,) = asyncio.run(crashed(-30.0)).values()
     assert ahead.crashes == [0.0], "a wall clock that was set back does not make the pause longer"
+
+
+def test_decisions_of_another_day_are_shown_with_their_date() -> None:
+    noon = time.mktime((2026, 11, 30, 12, 0, 0, 0, 0, -1))
+    assert moment(noon - 60, noon) == "11:59:00"
+    assert moment(noon - 86_400, noon) == "2026-11-29 12:00:00"
 
 
 # -- a keeper that ended, and the next one
