@@ -2,7 +2,7 @@
 
 Promises: what was read once is not read again (`cached_tokens` of the usage), the answer is the same as of a model that kept
 it in memory, and what belongs to a deleted conversation is gone.
-Does not cover: when it is worth it (`tests/null/test_kept.py`), how much faster it is (`homefire bench kv`).
+Does not cover: when it is worth it (`tests/null/test_kv_cache.py`), how much faster it is (`homefire bench kv`).
 """
 
 from __future__ import annotations
