@@ -201,8 +201,8 @@ class World:
     def kill_daemon(self) -> str:
         children = self.daemon.engine_pids()
         self.daemon.kill()
+        self.daemon.start()  # ends what no rope reached: a child that was stopped before it had attached to its lifeline
         wait_until(lambda: not any(alive(pid) for pid in children), 5)
-        self.daemon.start()
         return f"{len(children)} children with it"
 
     def leave(self) -> str:
