@@ -1,7 +1,7 @@
 """The daemon: builds the rooms, hands them to each other, starts and stops them. The only file that knows everybody.
 
 Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
-everything else goes to the log. `--doctor` prints the offline checks instead and ends.
+everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
 Promises: one daemon a home (a lock that the kernel releases, whatever happens); an address that is not this machine's own is
 refused; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
 Does not cover: running as a system service (`packaging/`, not in this version).
@@ -67,6 +67,7 @@ from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.supervision import crash_dumps
 from homefire.supervision.restarts import Hook, Restarts
 
 log = logging.getLogger("homefire.daemon")
@@ -88,6 +89,7 @@ def main() -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m homefire.daemon", description="The Homefire daemon.")
     parser.add_argument("--doctor", action="store_true", help="print the offline checks as JSON and end")
+    parser.add_argument("--diagnose", metavar="JSON", help="write a bundle as these options say and end")
     arguments = parser.parse_args()
     paths = Paths(default_home())
     if arguments.doctor:
@@ -95,16 +97,31 @@ def main() -> int:
 
         print(json.dumps(asyncio.run(check_all(paths))))
         return 0
+    if arguments.diagnose:
+        return _diagnose(paths, json.loads(arguments.diagnose))
     try:
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _listen(settings) as listening:
+        with _only_daemon(paths), _crash_dump(paths), _listen(settings) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
         _first_line({"failed": problem.envelope()})
         return 1
+    return 0
+
+
+def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
+    from homefire.diagnose.bundle import write
+
+    try:
+        target = Path(options["output"])
+        found = write(target, paths, os.environ, logs=options["logs"], anonymous=options["anonymous"])
+    except HomefireError as problem:
+        print(json.dumps({"failed": problem.envelope()}))
+        return 1
+    print(json.dumps(found))
     return 0
 
 
@@ -149,6 +166,7 @@ class Daemon:
             governor=self.regulator.view if settings.governor_seconds else lambda: None,
             restarts=self.restarts.rows,
             crashes=self.restarts.counts,
+            pulls=lambda: self.pulls.outcomes,
         )
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
@@ -553,6 +571,17 @@ def _log_to(paths: Paths) -> None:
     logging.raiseExceptions = False  # a full disk must not turn each log line into a trace on standard error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+@contextlib.contextmanager
+def _crash_dump(paths: Paths) -> Iterator[None]:
+    """The daemon's own last words, should it die of a signal. Its children have theirs from `supervision/child.py`."""
+    crash_dumps.sweep(paths.logs)
+    crash_dumps.enable(file := crash_dumps.beside(paths.daemon_log))
+    try:
+        yield
+    finally:
+        crash_dumps.ended(file)
 
 
 def _first_line(value: dict[str, Any]) -> None:

@@ -89,12 +89,15 @@ class Door:
         except ClientGone:
             return
         except HomefireError as problem:
+            scope["homefire.error"] = problem.code
             if started:
-                log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
+                # The code alone: an engine's message may quote the request.
+                log.warning("%s failed after its answer began: %s", scope["path"], problem.code)
                 raise
             await send_error(send_safely, problem, envelope)
         except Exception as problem:  # a defect: the daemon lives on, the client gets a code, the log gets the trace
             log.exception("defect in %s %s", scope["method"], scope["path"])
+            scope["homefire.error"] = InternalError.code
             if started:
                 raise
             await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
