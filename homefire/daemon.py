@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -69,6 +70,7 @@ from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.restarts import Hook, Restarts
+from homefire.telemetry import Facts, Telemetry
 
 log = logging.getLogger("homefire.daemon")
 
@@ -168,6 +170,7 @@ class Daemon:
             crashes=self.restarts.counts,
             pulls=lambda: self.pulls.outcomes,
         )
+        self.telemetry = Telemetry(paths, self._facts)
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -182,6 +185,7 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        self.telemetry.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -206,6 +210,7 @@ class Daemon:
                 watched=self.watched,
                 far=self.far,
                 kv=self.kv,
+                telemetry=self.telemetry,
             )
         )
 
@@ -244,6 +249,8 @@ class Daemon:
         for task in self._measuring:
             task.cancel()
         await self.web.close()
+        with contextlib.suppress(HomefireError):
+            self.telemetry.tick()
         with contextlib.suppress(HomefireError):
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
@@ -354,6 +361,17 @@ class Daemon:
         except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 
+    def _facts(self) -> Facts:
+        """What telemetry may know, if a person turned it on."""
+        machine, requests = detect(), Counter[str]()
+        for (_, route, _), times in self.watched.metrics.requests.items():
+            requests[route] += times
+        models = tuple((model.facts.architecture, model.facts.parameters) for model in self.library.all())
+        errors = {code: times for (code,), times in self.watched.metrics.counted("errors_total").items()}
+        return Facts(
+            homefire.__version__, machine.system, machine.cores, machine.memory_bytes, models, requests, errors
+        )
+
     def _unready(self) -> list[str]:
         reasons = [] if self._serving else ["starting or stopping"]
         default = self._default_model()
@@ -370,6 +388,7 @@ class Daemon:
                 await self.authority.flush()
                 await self.conversations.purge()
                 self.kv.tidy()
+                self.telemetry.tick()
             except HomefireError as problem:
                 log.warning("housekeeping: %s", problem.message)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -40,8 +40,10 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
 from homefire.store import Conversations
+from homefire.telemetry import Telemetry
 
 STREAM = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -65,6 +67,7 @@ class Rooms:
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    telemetry: Telemetry | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -91,6 +94,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_residency(rooms),
         *_engines(rooms),
         *_conversations(rooms),
+        *_telemetry(rooms),
         *_described(docs),
     ]
     return docs.rows
@@ -262,6 +266,16 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/restore", "Undo a deletion", chats.restore),
         RouteRow("POST", f"{one}/messages", "Say something and stream the answer", chats.ask, talk.Question, STREAM),
         RouteRow("POST", f"{one}/messages/{{message_id}}/regenerate", "Answer again", chats.again, talk.Again, STREAM),
+    ]
+
+
+def _telemetry(rooms: Rooms) -> list[RouteRow]:
+    own = TelemetryRoutes(rooms.telemetry)
+    at = f"{AT}/telemetry"
+    return [
+        RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
+        RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
+        RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
     ]
 
 
