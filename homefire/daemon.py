@@ -60,6 +60,7 @@ from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
@@ -102,6 +103,7 @@ def main() -> int:
     if arguments.diagnose:
         return _diagnose(paths, json.loads(arguments.diagnose))
     try:
+        require_floors()
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)

@@ -32,7 +32,7 @@ from homefire.server.answering import Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
-from homefire.server.door import Door
+from homefire.server.door import OPEN, Door
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -135,7 +135,7 @@ def _residency(rooms: Rooms) -> list[RouteRow]:
         ),
         RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
         RouteRow("GET", f"{AT}/kept", "KV caches of conversations on the disk", own.kept),
-        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept),
+        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept, status=204),
         RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
         RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
     ]
@@ -301,7 +301,7 @@ class _Docs:
 
     def _description(self) -> dict[str, Any]:
         if self._made is None:
-            self._made = openapi(self.rows, homefire.__version__)
+            self._made = openapi(self.rows, homefire.__version__, OPEN)
         return self._made
 
 
@@ -316,5 +316,7 @@ class _Methods:
         handler = self._handlers.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if handler is None:
             allowed = ", ".join(sorted(self._handlers))
-            raise MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem.allowed = allowed
+            raise problem
         await handler(scope, receive, send)

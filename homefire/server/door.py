@@ -17,7 +17,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homefire.errors import HomefireError, HostRefused, InternalError, OriginRefused
+from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused
 from homefire.server.authority import Authority, Principal
 from homefire.server.request import ClientGone
 
@@ -149,5 +149,7 @@ async def send_error(send: Send, problem: HomefireError, envelope: Envelope = Ho
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if problem.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(problem, MethodNotAllowed):
+        headers.append((b"allow", problem.allowed.encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
