@@ -66,6 +66,7 @@ from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
+from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
@@ -173,6 +174,7 @@ class Daemon:
             pulls=lambda: self.pulls.outcomes,
         )
         self.telemetry = Telemetry(paths, self._facts)
+        self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -213,6 +215,7 @@ class Daemon:
                 far=self.far,
                 kv=self.kv,
                 telemetry=self.telemetry,
+                spans=self.spans or NoSpans(),
             )
         )
 
@@ -251,6 +254,8 @@ class Daemon:
         for task in self._measuring:
             task.cancel()
         await self.web.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
         with contextlib.suppress(HomefireError):
             self.telemetry.tick()
         with contextlib.suppress(HomefireError):

@@ -28,7 +28,7 @@ from homefire.server import engine_routes as elsewhere
 from homefire.server import model_routes as shelf
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
-from homefire.server.answering import Answering
+from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
@@ -40,6 +40,7 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
 from homefire.store import Conversations
@@ -68,6 +69,7 @@ class Rooms:
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
     telemetry: Telemetry | None = None
+    spans: Spans = NO_SPANS
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -119,7 +121,7 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles)
+    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles, rooms.spans)
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
