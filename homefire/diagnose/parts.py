@@ -152,7 +152,10 @@ def database(paths: Paths) -> dict[str, Any]:
     try:
         connection.set_busy_timeout(5000)
         connection.execute("PRAGMA trusted_schema=OFF; PRAGMA query_only=ON").fetchall()
-        state = str(connection.pragma("quick_check"))[:2000]
+        try:
+            state = str(connection.pragma("quick_check"))[:2000]
+        except apsw.CorruptError as problem:  # so damaged that the check itself ends
+            state = f"damaged: {problem}"
         found = {
             "there": True,
             "schema": connection.pragma("user_version"),
