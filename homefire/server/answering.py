@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from homefire.engines.engine import Counts, Reranks, require_kind
+from homefire.engines.engine import Answer, Counts, Reranks, require_kind
 from homefire.errors import UnknownModel, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
@@ -27,6 +27,7 @@ from homefire.models import Library
 from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
+from homefire.server.spans import NoSpans, Spans
 
 # What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
 USUAL_ANSWER, CHARACTERS = 512, 4
@@ -46,6 +47,7 @@ class Asking:
 
 
 NOBODY = Asking()
+NO_SPANS = NoSpans()
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 
 
@@ -53,7 +55,7 @@ _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 class Answered:
     """An Answer under way, and who gives it; `failed` are those that were asked before."""
 
-    answer: Begun
+    answer: Answer
     name: str
     failed: tuple[Failed, ...]
     headers: list[tuple[bytes, bytes]]
@@ -81,11 +83,13 @@ class Answering:
         library: Library,
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self.keeper = keeper
         self.library = library
         self.far = far
         self._roles = roles
+        self._spans = spans
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
@@ -118,12 +122,13 @@ class Answering:
                 return await self.far.begin(name, asked)
             return await self._begin(asked, asking, wait=len(order) > 1)
 
-        won = await first_that_answers(order, attempt)
-        try:
-            self._note(request.model, won)
-            yield Answered(won.value, won.name, won.failed, won.headers)
-        finally:
-            await won.value.close()
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(order, attempt)
+            try:
+                self._note(request.model, won)
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, won.headers)
+            finally:
+                await won.value.close()
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
         """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""
@@ -156,7 +161,9 @@ class Answering:
             async with await self._ensure(asked, asking) as lease:
                 return await lease.engine.embed(asked)
 
-        won = await first_that_answers(self._order(request.model), attempt)
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(self._order(request.model), attempt)
+            watch.embedded(won.name, won.value.tokens)
         self._note(request.model, won)
         return won
 
