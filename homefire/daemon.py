@@ -66,7 +66,7 @@ from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
-from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision.restarts import Hook, Restarts
 
 log = logging.getLogger("homefire.daemon")
@@ -124,7 +124,7 @@ class Daemon:
         self.roles = Roles(self.store, self.library)
         self.holds = Holds()
         self.conversations = Conversations(self.store)
-        self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
+        self.authority = Authority(Keys(self.store), paths, f"homefire_{port}", Audit(self.store))
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
         self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)

@@ -139,6 +139,25 @@ class KeyNeeded(ClientError):
     type = "permission_error"
 
 
+class MissingScope(ClientError):
+    """The key is valid, but may not do this."""
+
+    code = "missing_scope"
+    status = 403
+    type = "permission_error"
+    default_step = "Use a key that has the scope; make one with: homefire key add NAME --scope SCOPE"
+
+
+class RateLimited(ClientError):
+    """The key has used up one of its limits. `retry_after` is in seconds."""
+
+    retry_after: int = 1
+    code = "rate_limited"
+    status = 429
+    type = "rate_limit_error"
+    default_step = "Wait for the seconds that Retry-After names."
+
+
 class UnknownRoute(ClientError):
     """No route has this path."""
 

@@ -56,6 +56,7 @@ class EngineRoutes:
         """POST /homefire/v1/engines"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _engine)
+        scope["homefire.about"] = body.name
         await send_json(send, await far.add(body.name, body.url, body.kind, body.models, body.key), 201)
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +94,7 @@ class EngineRoutes:
         """PUT /homefire/v1/chains"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _chain)
+        scope["homefire.about"] = body.model
         for name in body.order:
             if name in far.chains and name != body.model:
                 raise InvalidRequest(f"'{name}' has an order of its own; orders do not nest.", param="order")

@@ -1,7 +1,7 @@
-"""Health, login, status and keys over HTTP.
+"""Health, login and status over HTTP.
 
-Promises: a secret is in an answer only where it is made.
-Does not cover: models (`model_routes.py`), conversations, OpenAI's routes.
+Promises: a login's token is only ever in the cookie's header.
+Does not cover: keys (`key_routes.py`), models (`model_routes.py`), conversations, OpenAI's routes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 import homefire
 from homefire.dialects.strict import Closed
 from homefire.hardware import detect, process_memory
-from homefire.paths import KeyName
 from homefire.residency import Keeper
 from homefire.server.authority import SESSION_SECONDS, Authority
 from homefire.server.request import read_json, require_key, send_json, send_nothing
@@ -32,12 +31,7 @@ class LoginBody(Closed):
     code: Annotated[str, Meta(max_length=200)]
 
 
-class KeyBody(Closed):
-    name: Annotated[str, Meta(max_length=200)]
-
-
 _login = msgspec.json.Decoder(LoginBody)
-_key = msgspec.json.Decoder(KeyBody)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,27 +121,6 @@ class SystemRoutes:
                 "restarts": self._crashes(),
             },
         )
-
-    async def keys(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /homefire/v1/keys"""
-        rows = [
-            {"name": row.name, "created_at": row.created_at, "last_used_at": row.last_used_at}
-            for row in await self._authority.list_keys()
-        ]
-        await send_json(send, {"keys": rows})
-
-    async def add_key(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /homefire/v1/keys"""
-        require_key(scope)
-        body = await read_json(scope, receive, SMALL_BODY, _key)
-        row, secret = await self._authority.add_key(KeyName(body.name))
-        await send_json(send, {"name": row.name, "key": secret, "created_at": row.created_at}, 201)
-
-    async def revoke_key(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """DELETE /homefire/v1/keys/{name}"""
-        require_key(scope)
-        await self._authority.revoke_key(scope["path_params"]["name"])
-        await send_nothing(send)
 
 
 def _header(scope: Scope, name: bytes) -> str:
