@@ -43,8 +43,14 @@ def _row(default: Any, help: str, low: int | None = None, high: int | None = Non
 class Settings:
     """The values in force; its fields are the table."""
 
-    host: str = _row("127.0.0.1", "Address to listen on: only this machine's own (127.0.0.1, ::1, localhost) for now.")
+    host: str = _row("127.0.0.1", "Address to listen on; one that other machines reach needs tls = 1 and auth = on.")
     port: int = _row(7373, "Port of the web page and of every API; 0 takes any free one.", 0, 65535)
+    auth: str = _row("on", "on, or off: no keys on this machine's own address; each start and page says so loudly.")
+    allowed_hosts: str = _row("", "Names and addresses under which other machines ask, with commas; no wildcards.")
+    tls: int = _row(0, "1: speak TLS, with tls_cert and tls_key or the files of `homefire tls init`.", 0, 1)
+    tls_cert: str = _row("", "A certificate file (PEM, with its chain); empty: the one of `homefire tls init`.")
+    tls_key: str = _row("", "Its key file (PEM, 0600, without a password).")
+    unix_socket: int = _row(0, "1: listen on a unix socket in the home's folder `run` too, for this user alone.", 0, 1)
     model: str = _row(
         "", "Model that answers when a request names none; empty: the one of the role main, else the pilot."
     )
@@ -120,7 +126,6 @@ SETTINGS: tuple[Setting, ...] = tuple(
 REMOVED: Mapping[str, str] = {}
 
 MOST_SECRET = 4096
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def load(config: Path, environment: Mapping[str, str] | None = None) -> Settings:

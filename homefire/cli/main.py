@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "other engines beside the own ones, grants for them, and who stands in for whom"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
+    "tls": ("tls", "certificates for reaching this daemon from other machines"),
     "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),
     "doctor": ("doctor", "what is wrong here and what to do"),
     "bench": ("checkout", "measure (in a checkout)"),

@@ -79,7 +79,9 @@ def build_app(rooms: Rooms) -> ASGIApp:
     routes = [Route(path, endpoint=_Methods(path, found, rooms.authority)) for path, found in methods.items()]
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
     envelopes = {row.path: row.errors for row in rows if row.errors is not None}
-    return Counted(Door(router, rooms.authority, rooms.hosts, page.routes, envelopes), rooms.watched.metrics)
+    scheme = "https" if rooms.identity.tls else "http"
+    door = Door(router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme)
+    return Counted(door, rooms.watched.metrics)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:

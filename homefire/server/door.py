@@ -53,7 +53,8 @@ Envelope = Callable[[HomefireError], dict[str, Any]]
 
 class Door:
     """See the module's text. `hosts` are the accepted Host values, lower case, with the port; `static` the page's files at
-    the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours."""
+    the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours;
+    `scheme` that of the page's own origin."""
 
     def __init__(
         self,
@@ -62,11 +63,13 @@ class Door:
         hosts: Iterable[str],
         static: Iterable[str],
         envelopes: Mapping[str, Envelope] = MappingProxyType({}),
+        *,
+        scheme: str = "http",
     ) -> None:
         self._app = app
         self._authority = authority
         self._hosts = frozenset(hosts)
-        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+        self._origins = frozenset(f"{scheme}://{host}" for host in self._hosts)
         self._static = frozenset(static)
         self._envelopes = envelopes
 

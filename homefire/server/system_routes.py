@@ -37,13 +37,19 @@ _login = msgspec.json.Decoder(LoginBody)
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who this daemon is. `default_model` names the model that answers now when a request names none; `unready` gives the
-    reasons why it cannot serve, none if it can."""
+    reasons why it cannot serve, none if it can; `elsewhere` are the addresses for other machines."""
 
     url: str
     home: Path
     default_model: Callable[[], str]
     started: float
     unready: Callable[[], list[str]]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def tls(self) -> bool:
+        """Whether its own address speaks TLS."""
+        return self.url.startswith("https:")
 
 
 class SystemRoutes:
@@ -60,6 +66,7 @@ class SystemRoutes:
         self._authority = authority
         self._keeper = keeper
         self._crashes = crashes
+        self._secure = "; Secure" if identity.tls else ""
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /healthz"""
@@ -75,13 +82,13 @@ class SystemRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _login)
         token = await self._authority.login(body.code)
         age = int(SESSION_SECONDS)
-        cookie = f"{self._authority.cookie}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}"
+        cookie = f"{self._authority.cookie}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{self._secure}"
         await send_nothing(send, [(b"set-cookie", cookie.encode())])
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/logout"""
         await self._authority.logout({"cookie": _header(scope, b"cookie")})
-        cookie = f"{self._authority.cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+        cookie = f"{self._authority.cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{self._secure}"
         await send_nothing(send, [(b"set-cookie", cookie.encode())])
 
     async def link(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +120,9 @@ class SystemRoutes:
                 "started_at": self._identity.started,
                 "uptime_s": round(now - self._identity.started, 1),
                 "url": self._identity.url,
+                "elsewhere": self._identity.elsewhere,
+                "auth": "off" if self._authority.off else "on",
+                "tls": self._identity.tls,
                 "home": str(self._identity.home),
                 "machine": machine,
                 "memory_bytes": process_memory(os.getpid()),
