@@ -65,7 +65,7 @@ from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
-from homefire.settings import Settings
+from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision.restarts import Hook, Restarts
 
@@ -141,7 +141,7 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.far = FarEngines(Engines(self.store), paths.secrets, far_limits)
+        self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
         self.hook = _hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = _Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))

@@ -176,9 +176,11 @@ class Door:
             raise OriginRefused(f"The page at '{origin[:200]}' may not use this daemon.")
         site = headers.get("sec-fetch-site", "none")
         if origin is None and site not in ("none", "same-origin"):
-            # A link from another site may open the page itself; nothing else.
+            # A link from another site may open the page itself, not in a frame; nothing else.
             opens_page = (
-                headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+                headers.get("sec-fetch-mode") == "navigate"
+                and headers.get("sec-fetch-dest", "document") == "document"
+                and (scope["method"], scope["path"]) == ("GET", "/")
             )
             if not opens_page:
                 raise OriginRefused("The request comes from a page of another site.")

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +91,20 @@ def test_the_cookie_is_for_tls_only(secured: RunningDaemon) -> None:
     assert response.status == 204
     assert "Secure" in [part.strip() for part in response.headers["set-cookie"].split(";")]
     connection.close()
+
+
+@pytest.mark.skipif(os.environ.get("HOMEFIRE_PROOF") != "full", reason="takes 10 s; make proof runs it")
+def test_greetings_that_never_end(secured: RunningDaemon) -> None:
+    """Of TLS, before any request: half are silent, half stop in the middle."""
+    with contextlib.ExitStack() as stack:
+        began = time.monotonic()
+        slow = [stack.enter_context(raw.connect(secured, 15)) for _ in range(300)]
+        for connection in slow[::2]:
+            connection.sendall(b"\x16\x03\x01\x02\x00\x01")
+        for connection in slow:
+            with contextlib.suppress(ConnectionError):
+                assert connection.recv(1) == b""
+        assert time.monotonic() - began < 12
 
 
 def over_unix(daemon: RunningDaemon, lines: list[str]) -> raw.Reply:
