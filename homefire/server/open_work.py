@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from homefire.errors import BadKey, HomefireError
@@ -23,46 +24,62 @@ End = Callable[[HomefireError], None]
 LOOK_SECONDS = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Something under way: in which task, until when at most (Unix seconds), and how it is ended."""
+
+    task: asyncio.Task[Any] | None
+    expires_at: float | None
+    end: End
+
+
 class OpenWork:
-    """Used on one event loop."""
+    """Used on one event loop. A caller whose right expires has one timer, set when it first comes and kept: to set and take
+    one for each request would cost more than all the rest."""
 
     def __init__(self) -> None:
-        self._open: defaultdict[str, dict[object, tuple[asyncio.Task[Any] | None, End]]] = defaultdict(dict)
+        self._open: defaultdict[str, dict[object, _Open]] = defaultdict(dict)
+        self._timers: dict[tuple[str, float], asyncio.TimerHandle] = {}
 
     @contextlib.contextmanager
     def during(self, principal: Principal, end: End) -> Iterator[None]:
         """Keeps `end` at hand while the context lasts."""
-        mark = object()
-        self._open[principal.caller][mark] = asyncio.current_task(), end
-        timer: list[asyncio.TimerHandle] = []
-        if principal.expires_at is not None:
-            self._watch(principal.expires_at, end, timer)
+        mark, caller = object(), principal.caller
+        self._open[caller][mark] = _Open(asyncio.current_task(), principal.expires_at, end)
+        if principal.expires_at is not None and (caller, principal.expires_at) not in self._timers:
+            self._look(caller, principal.expires_at)
         try:
             yield
         finally:
-            for each in timer:
-                each.cancel()
-            left = self._open[principal.caller]
+            left = self._open[caller]
             left.pop(mark, None)
             if not left:
-                self._open.pop(principal.caller, None)
+                self._open.pop(caller, None)
 
     def end(self, caller: str, problem: HomefireError) -> int:
         """Ends what this caller has under way; returns how much that was."""
         own = asyncio.current_task()
-        ends = [end for task, end in self._open.get(caller, {}).values() if task is not own]
-        for end in ends:
-            end(problem)
-        return len(ends)
+        return self._end(caller, lambda each: own is None or each.task is not own, problem)
 
     def count(self, caller: str) -> int:
         """How much this caller has under way."""
         return len(self._open.get(caller, ()))
 
-    def _watch(self, expires_at: float, end: End, timer: list[asyncio.TimerHandle]) -> None:
+    def _end(self, caller: str, which: Callable[[_Open], bool], problem: HomefireError) -> int:
+        found = [each for each in self._open.get(caller, {}).values() if which(each)]
+        for each in found:
+            each.end(problem)
+        return len(found)
+
+    def _look(self, caller: str, expires_at: float) -> None:
+        self._timers.pop((caller, expires_at), None)
         left = expires_at - time.time()
         if left <= 0:
-            end(BadKey("This key, or this login, has expired."))
-            return
-        loop = asyncio.get_running_loop()
-        timer[:] = [loop.call_later(min(left + 0.001, LOOK_SECONDS), self._watch, expires_at, end, timer)]
+            self._end(
+                caller, lambda each: each.expires_at == expires_at, BadKey("This key, or this login, has expired.")
+            )
+        elif caller in self._open:
+            wait = min(left + 0.001, LOOK_SECONDS)
+            self._timers[caller, expires_at] = asyncio.get_running_loop().call_later(
+                wait, self._look, caller, expires_at
+            )

@@ -400,3 +400,25 @@ def test_many_refusals_are_one_entry(tmp_path: Path) -> None:
         await asyncio.sleep(0)
 
     at_home(tmp_path, work)
+
+
+def test_keys_turned_off_open_what_the_page_opens_and_no_more(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        house.authority.off = True
+        admin = 0
+        for row in route_table(house.rooms):
+            path = re.sub(r"{\w+(:path)?}", "x", row.path)
+            if (row.method, path) in OPEN or row.answer == "text/event-stream":
+                continue
+            body = {} if row.method != "GET" else None
+            reply = await house.call(row.method, path, body, key=False)
+            needs_key = row.right.needs == ("admin",)
+            admin += needs_key
+            assert (reply.status == 403) == needs_key, (row.method, path, reply.body)
+            assert reply.status != 401
+            evil = await house.call(row.method, path, body, [("origin", "http://evil.example")], key=False)
+            assert b"origin_refused" in evil.body or b"may not use" in evil.body, (row.method, path)
+        assert admin >= 10
+        assert (await house.call("GET", "/v1/models", None, [("authorization", "Bearer x")])).code == "bad_key"
+
+    at_home(tmp_path, work)
