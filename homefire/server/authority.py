@@ -40,6 +40,8 @@ CODE_SECONDS = 600.0
 SESSION_SECONDS = 30 * 86_400.0
 GRACE_SECONDS = 86_400.0
 MAX_CODES = 64
+# Kinds of refusal that one entry of the audit log tells apart.
+MOST_REFUSED = 40
 # So much of a hash finds the entry; all of it is compared.
 FINDS = 8
 EVERYTHING = KeyRights(("admin",))
@@ -132,8 +134,12 @@ class Authority:
             return None
         return partial(self.limiter.spent, caller)
 
-    def refused(self, code: str) -> None:
-        """Counts a refusal for the audit log."""
+    def refused(self, code: str, address: str = "") -> None:
+        """Counts a refusal for the audit log; `address` names who asked, if it was another machine."""
+        if address and not address.startswith(("127.", "::1")):
+            named = f"{code} from {address[:60]}"
+            if named in self._refused or len(self._refused) < MOST_REFUSED:
+                code = named
         self._refused[code] += 1
 
     async def add_key(self, name: KeyName, rights: KeyRights, who: str) -> tuple[KeyRow, str]:

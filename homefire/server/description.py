@@ -46,6 +46,7 @@ def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
     for row in rows:
         operation: dict[str, Any] = {
             "summary": row.summary,
+            "x-homefire-scopes": list(row.right.needs),
             "operationId": f"{row.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', row.path.lower()).strip('_')}",
             "responses": {
                 str(row.status): {

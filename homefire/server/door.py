@@ -125,7 +125,8 @@ class Door:
                 await send_error(send_safely, ended[0], envelope)
         except HomefireError as problem:
             if problem.status in (401, 403, 429):
-                self._authority.refused(problem.code)
+                client = scope.get("client")
+                self._authority.refused(problem.code, client[0] if client else "")
             if started:
                 log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
                 raise

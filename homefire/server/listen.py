@@ -37,7 +37,8 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What listens. `hosts` are the accepted Host values; `certificate` the file that is shown, None without TLS; `elsewhere` the
+    """What listens. `hosts` are the accepted Host values; `certificate` the file that is shown and `key` its
+    key, None without TLS; `elsewhere` the
     addresses under which other machines may ask."""
 
     tcp: socket.socket
@@ -47,6 +48,7 @@ class Listening:
     hosts: tuple[str, ...]
     elsewhere: tuple[str, ...]
     certificate: Path | None = None
+    key: Path | None = None
 
 
 @contextlib.contextmanager
@@ -54,7 +56,7 @@ def listen(settings: Settings, paths: Paths) -> Iterator[Listening]:
     """Opens them. Raises BadSetting, BindRefused, TlsNotReady, PortInUse or MachineError."""
     names = read_names(settings.allowed_hosts)
     check_rules(settings)
-    tls, certificate = _tls(settings, paths) if settings.tls else (None, None)
+    tls, certificate, key = _tls(settings, paths) if settings.tls else (None, None, None)
     scheme = "https" if tls is not None else "http"
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(_tcp(settings))
@@ -74,6 +76,7 @@ def listen(settings: Settings, paths: Paths) -> Iterator[Listening]:
             (*(f"{name}:{port}" for name in hosts), *(hosts if usual else ())),
             elsewhere,
             certificate,
+            key,
         )
 
 
@@ -128,7 +131,7 @@ def read_names(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _tls(settings: Settings, paths: Paths) -> tuple[ssl.SSLContext, Path]:
+def _tls(settings: Settings, paths: Paths) -> tuple[ssl.SSLContext, Path, Path]:
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise BadSetting("'tls_cert' and 'tls_key' belong together; only one is set.", param="tls_cert")
     certificate = Path(settings.tls_cert).expanduser() if settings.tls_cert else paths.tls_certificate
@@ -147,7 +150,7 @@ def _tls(settings: Settings, paths: Paths) -> tuple[ssl.SSLContext, Path]:
     except (ssl.SSLError, OSError, ValueError) as problem:
         reason = getattr(problem, "reason", None) or getattr(problem, "strerror", None) or "they are not understood"
         raise TlsNotReady(f"{certificate} and {key} do not work together: {reason}.") from None
-    return context, certificate
+    return context, certificate, key
 
 
 @contextlib.contextmanager
