@@ -103,7 +103,7 @@ def fuzz(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
     install("test")
-    names = arguments or ["start", "router", "fetch", "verify", "fit", "quantize"]
+    names = arguments or ["start", "router", "fair", "swap", "kv", "fetch", "verify", "fit", "quantize"]
     return max([call([BIN / "homefire", "bench", name, "--json"], check=False) for name in names])
 
 

@@ -6,15 +6,17 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, fair, fetch, fit, quantize, router, start, swap, verify
+from bench import auth, fair, fetch, fit, kv, quantize, router, slots, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
     "start": start.measure,
     "auth": auth.measure,
     "router": router.measure,
+    "slots": slots.measure,
     "fair": fair.measure,
     "swap": swap.measure,
+    "kv": kv.measure,
     "fetch": fetch.measure,
     "verify": verify.measure,
     "fit": fit.measure,
