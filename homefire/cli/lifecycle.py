@@ -304,7 +304,7 @@ def _link(argv: list[str]) -> int:
     if options.json:
         print_json(link)
     else:
-        print(link["url"])
+        print("\n".join([link["url"], *link["elsewhere"]]))
     return 0
 
 

@@ -79,8 +79,8 @@ class Authority:
         for row in await self._keys.all():
             self._enter(row)
         self._sessions = {row.hash[:FINDS]: _session(row.hash, row.expires_at) for row in await self._keys.sessions()}
-        local = self._find(self._read_local())
-        if local is None or local.name != LOCAL:
+        local = _match(self._found, digest(self._read_local()))
+        if local is None or local.principal.name != LOCAL:
             await self._make_local("daemon")
         if self.off:
             await self.audit.note("keys turned off", "daemon", "auth")
@@ -102,9 +102,12 @@ class Authority:
         beside a valid cookie or a valid key: a wrong key is never overlooked.
         """
         if secrets_sent := _keys(headers):
-            found = [self._find(secret) for secret in secrets_sent]
-            if (principal := found[0]) is None or None in found:
+            entries = [_match(self._found, digest(secret)) for secret in secrets_sent]
+            if (entry := entries[0]) is None or None in entries:
                 raise BadKey("This key is not valid here.")
+            if any(each is not None and each.until <= time.time() for each in entries):
+                raise BadKey("This key has expired, or was rotated a while ago.")
+            principal = entry.principal
             self._used[principal.name] = time.time()
             return principal
         token = _cookie(headers.get("cookie", ""), self.cookie)
@@ -211,7 +214,9 @@ class Authority:
             raise BadLoginCode("This link was used already, or it is older than ten minutes.")
         token = secrets.token_urlsafe(32)
         await self._keys.add_session(digest(token), now + SESSION_SECONDS)
-        self._sessions[digest(token)[:FINDS]] = _session(digest(token), now + SESSION_SECONDS)
+        entry = _session(digest(token), now + SESSION_SECONDS)
+        self._sessions[entry.hash[:FINDS]] = entry
+        await self.audit.note("page logged in", entry.principal.caller)
         return token
 
     async def logout(self, headers: Mapping[str, str]) -> None:
@@ -221,10 +226,6 @@ class Authority:
             await self._keys.end_session(digest(token))
             if entry is not None:
                 self.open_work.end(entry.principal.caller, BadKey("This browser's login has ended."))
-
-    def _find(self, secret: str) -> Principal | None:
-        entry = _match(self._found, digest(secret))
-        return entry.principal if entry is not None and entry.until > time.time() else None
 
     def _enter(self, row: KeyRow) -> None:
         given = row.rights

@@ -95,7 +95,8 @@ class SystemRoutes:
         """POST /homefire/v1/links"""
         require_key(scope)
         code, expires_at = self._authority.make_code()
-        await send_json(send, {"url": f"{self._identity.url}/#login={code}", "expires_at": expires_at})
+        own, *others = (f"{at}/#login={code}" for at in (self._identity.url, *self._identity.elsewhere))
+        await send_json(send, {"url": own, "elsewhere": others, "expires_at": expires_at})
 
     async def status(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/status"""

@@ -198,7 +198,9 @@ def test_a_stream_ends_with_its_key(tmp_path: Path, how: str) -> None:
         assert not begun[0].complete, "it must not look like an answer that came to its end"
         assert (await waits.reply()).code == "bad_key"
         assert not begun[1].ended, "another key's goes on"
-        assert (await house.call("GET", "/v1/models", None, mine)).code == "bad_key"
+        after = await house.call("GET", "/v1/models", None, mine)
+        assert after.code == "bad_key"
+        assert ("has expired" in after.body.decode()) == (how != "revoked")
         begun[1].leave()
         await begun[1].task_done()
         assert house.authority.open_work.count("key:mine") == 0

@@ -177,3 +177,18 @@ def test_the_command_line_prints_no_key(daemon: RunningDaemon, verb: tuple[str, 
     done = daemon.cli(*verb)
     assert done.stdout
     assert daemon.key not in done.stdout + done.stderr
+
+
+def test_the_keyring_is_used_if_it_is_wanted(new_daemon: Callable[..., RunningDaemon]) -> None:
+    """One that forgets everything, so the key is not in the file either; one that never opens, so the daemon does not start."""
+    forgets = new_daemon(HOMEFIRE_SECRETS="keyring", PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring").start()
+    body = {"name": "far", "url": "http://127.0.0.1:9", "key": "canary-for-the-ring"}
+    assert Told(forgets).call("POST", f"{AT}/engines", body).status == 201
+    assert Told(forgets).call("GET", f"{AT}/engines").json["engines"][0]["has_key"] is False
+    assert not forgets.paths.secrets.exists()
+    shut = new_daemon(forgets.home.parent / "shut", HOMEFIRE_SECRETS="keyring",
+                      PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring")  # fmt: skip
+    done = shut.cli("up", "--detach")
+    assert done.returncode == 1
+    assert "bad_setting" in done.stderr
+    assert "keyring" in done.stderr

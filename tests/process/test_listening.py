@@ -184,7 +184,7 @@ try:
         except urllib.error.HTTPError as answer:
             return answer.code
     print(json.dumps({
-        "url": facts["url"], "said": said,
+        "url": facts["url"], "said": said, "links": cli("link").stdout.split(),
         "with key": ask("/v1/models", Authorization=f"Bearer {key}"), "without": ask("/v1/models"),
         "metrics without": ask("/metrics"), "ready without": ask("/readyz"),
         "another name": ask("/v1/models", Authorization=f"Bearer {key}", Host=f"evil.example:{port}"),
@@ -215,7 +215,10 @@ def test_beyond_loopback(new_daemon: NewDaemon) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found.pop("url").startswith("https://127.0.0.1:")
-    said = found.pop("said")
+    said, links = found.pop("said"), found.pop("links")
+    assert [link.rpartition(":")[0] for link in (each.partition("/#login=")[0] for each in links)] == [
+        "https://127.0.0.1", f"https://{BEYOND}"
+    ]  # fmt: skip
     assert BEYOND in said
     assert "homefire tls show" in said
     assert found == {
