@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from homefire.errors import InvalidRequest, KeyNeeded, MissingScope, RateLimited
 from homefire.server.app import route_table
+from homefire.server.authority import FINDS, digest
 from homefire.server.door import OPEN
 from homefire.server.limiter import Limiter, Window
 from homefire.server.scopes import NOBODY, PAGE, RIGHTS, SCOPES, Limits, Principal, read_scopes, right_of
@@ -206,6 +208,21 @@ def test_a_stream_ends_with_its_key(tmp_path: Path, how: str) -> None:
         assert house.authority.open_work.count("key:mine") == 0
 
     at_home(tmp_path, work, delay=0.01)
+
+
+def test_the_whole_hash_is_compared(tmp_path: Path) -> None:
+    """Of two secrets whose hashes begin alike, one opens."""
+
+    async def work(house: House) -> None:
+        mine = await make(house, "mine")
+        found = digest(mine[0][1].split()[1])
+        entry = house.authority._found[found[:FINDS]]
+        house.authority._found[found[:FINDS]] = replace(entry, hash=found[:-1] + bytes([found[-1] ^ 1]))
+        assert (await house.call("GET", "/v1/models", None, mine)).code == "bad_key"
+        house.authority._found[found[:FINDS]] = entry
+        assert (await house.call("GET", "/v1/models", None, mine)).status == 200
+
+    at_home(tmp_path, work)
 
 
 def test_rotation_leaves_two_live_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
