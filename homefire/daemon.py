@@ -2,8 +2,8 @@
 
 Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
 everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
-Promises: one daemon a home (a lock that the kernel releases, whatever happens); an address that is not this machine's own is
-refused; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
+Promises: one daemon a home (a lock that the kernel releases, whatever happens); nothing listens before the rules of
+`server/listen.py` hold; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
 Does not cover: running as a system service (`packaging/`, not in this version).
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import logging.handlers
@@ -38,7 +37,7 @@ from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
+from homefire.errors import BadSetting, HomefireError, HomeInUse, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
 from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
@@ -64,14 +63,15 @@ from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
+from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
-from homefire.server.protocol import TimedProtocol
+from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
-from homefire.settings import Settings
-from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.settings import Settings, open_secrets
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
@@ -111,7 +111,7 @@ def main() -> int:
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _crash_dump(paths), _listen(settings) as listening:
+        with _only_daemon(paths), _crash_dump(paths), listen(settings, paths) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
@@ -136,20 +136,22 @@ def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
 class Daemon:
     """The rooms of one running daemon."""
 
-    def __init__(self, paths: Paths, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, paths: Paths, settings: Settings, listening: Listening) -> None:
         self.paths = paths
         self.settings = settings
         self.listening = listening
         self.started = time.time()
-        port = listening.getsockname()[1]
-        self.url = f"http://{'[::1]' if settings.host == '::1' else '127.0.0.1'}:{port}"
+        port = listening.tcp.getsockname()[1]
+        self.url = listening.url
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
         self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
         self.roles = Roles(self.store, self.library)
         self.holds = Holds()
         self.conversations = Conversations(self.store)
-        self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
+        self.authority = Authority(
+            Keys(self.store), paths, f"homefire_{port}", Audit(self.store), off=settings.auth == "off"
+        )
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
         self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
@@ -164,7 +166,7 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.far = FarEngines(Engines(self.store), paths.secrets, far_limits)
+        self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
         self.hook = _hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = _Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
@@ -201,8 +203,9 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
-        port = self.listening.getsockname()[1]
-        identity = Identity(self.url, self.paths.home, self._default_model, self.started, self._unready)
+        identity = Identity(
+            self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
+        )
         workshop = Workshop(self.library, self.paths, self.blobs)
         return build_app(
             Rooms(
@@ -213,7 +216,7 @@ class Daemon:
                     self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
                 ),
                 conversations=self.conversations,
-                hosts=tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")),
+                hosts=self.listening.hosts,
                 body_limit=self.settings.body_mib * 2**20,
                 written=self._written,
                 window=lambda name: self._spec(name).context,
@@ -229,7 +232,7 @@ class Daemon:
         """From open to closed; returns after SIGTERM or SIGINT."""
         try:
             app = await self.open()
-            server = _make_server(app)
+            server = _make_server(app, self.listening)
             self._serving = True
             house = asyncio.ensure_future(self._keep_house())
             governing = asyncio.ensure_future(
@@ -239,8 +242,10 @@ class Daemon:
             self._announce()
             self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
+            if self.settings.auth == "off":
+                log.warning("keys are off (setting auth): every program on this machine may use this daemon")
             try:
-                await server.serve(sockets=[self.listening])
+                await server.serve()
             finally:
                 self._serving = False
                 house.cancel()
@@ -410,6 +415,8 @@ class Daemon:
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "url": self.url, "started_at": self.started}
+        if self.listening.certificate is not None:
+            facts["certificate"] = str(self.listening.certificate.absolute())
         part = self.paths.address.with_suffix(".new")
         try:
             part.write_text(json.dumps(facts), "utf-8")
@@ -513,7 +520,7 @@ def _run(daemon: Daemon) -> None:
         uvloop.run(daemon.serve())
 
 
-def _make_server(app: Any) -> Any:
+def _make_server(app: Any, listening: Listening) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -524,6 +531,22 @@ def _make_server(app: Any) -> Any:
                 with contextlib.suppress(ValueError):
                     signal.signal(number, lambda *_: self.handle_exit(signal.SIGTERM, None))
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # uvicorn's own knows no limit of time for the greeting of TLS, and one protocol for all sockets.
+            await self.lifespan.startup()
+            self.servers = []
+            loop = asyncio.get_running_loop()
+            given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+            tls: dict[str, Any] = {}
+            if listening.tls is not None:
+                tls = {"ssl": listening.tls, "ssl_handshake_timeout": HEAD_SECONDS}
+            tcp = partial(TimedProtocol, **given)
+            self.servers.append(await loop.create_server(tcp, sock=listening.tcp, backlog=BACKLOG, **tls))
+            if listening.unix is not None:
+                unix = partial(PeerProtocol, **given)
+                self.servers.append(await loop.create_unix_server(unix, sock=listening.unix, backlog=BACKLOG))
+            self.started = True
 
     config = uvicorn.Config(
         app,
@@ -537,7 +560,6 @@ def _make_server(app: Any) -> Any:
         date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        backlog=1024,
     )
     return Server(config)
 
@@ -576,25 +598,6 @@ def _who(address: Path) -> str:
         return f" (pid {facts['pid']}, {facts['url']})"
     except (OSError, ValueError, KeyError):
         return ""
-
-
-@contextlib.contextmanager
-def _listen(settings: Settings) -> Iterator[socket.socket]:
-    """A listening socket. Raises BindRefused or PortInUse."""
-    if settings.host not in settings_module.LOOPBACK:
-        raise BindRefused(f"'{settings.host}' would open Homefire to other machines, which is refused for now.")
-    host = "127.0.0.1" if settings.host == "localhost" else settings.host
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as listening:
-        if sys.platform != "win32":  # there it would let two programs share the port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, settings.port))
-            listening.listen(1024)
-        except OSError as problem:
-            if problem.errno == errno.EADDRINUSE:
-                raise PortInUse(f"Another program listens on port {settings.port}.") from None
-            raise MachineError(f"{host}:{settings.port} cannot be listened on: {problem.strerror}.") from None
-        yield listening
 
 
 def _log_to(paths: Paths) -> None:

@@ -61,3 +61,15 @@ def read_spent(tail: bytes) -> Spent | None:
         return None
     cached, read, read_ms, written = found[-1]
     return Spent(int(cached), int(read), int(written), float(read_ms))
+
+
+# At the end of a whole answer in OpenAI's form, and in the last chunk of a stream that reports its usage.
+_TOTAL = re.compile(rb'"total_tokens":\s?(\d{1,9})')
+
+
+def read_total(tail: bytes) -> int | None:
+    """Tokens of prompt and answer together, from the last bytes of an answer; None where they do not say it."""
+    if (spent := read_spent(tail)) is not None:
+        return spent.cached + spent.read + spent.written
+    found = _TOTAL.findall(tail)
+    return int(found[-1]) if found else None

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from homefire.dialects.spent import TAIL, read_total
 from homefire.engines.engine import Answer, Counts, Reranks, require_kind
 from homefire.errors import UnknownModel, UnsupportedParameter
 from homefire.messages import (
@@ -22,6 +23,8 @@ from homefire.messages import (
     Event,
     Ranking,
     RerankRequest,
+    TextDelta,
+    UsageReport,
 )
 from homefire.models import Library
 from homefire.residency import Keeper, Lease, Told
@@ -48,7 +51,41 @@ class Asking:
 
 NOBODY = Asking()
 NO_SPANS = NoSpans()
+# Who hears how many tokens an answer of this caller took; None: nobody.
+Meter = Callable[[str], Callable[[int], None] | None]
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
+
+
+class Metered:
+    """The tokens of one answer: what its end says, else what was seen of it (one a piece) and a guess at its prompt."""
+
+    def __init__(self, prompt: int) -> None:
+        self._prompt = prompt
+        self._seen = 0
+        self._said: int | None = None
+
+    async def events(self, inner: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """Hands on what it counts."""
+        async for event in inner:
+            if isinstance(event, UsageReport):
+                self._said = event.usage.prompt_tokens + event.usage.completion_tokens
+            elif isinstance(event, TextDelta):
+                self._seen += 1
+            yield event
+
+    async def pieces(self, inner: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same for bytes."""
+        tail = b""
+        async for piece in inner:
+            self._seen += 1
+            tail = (tail + piece)[-TAIL:]
+            yield piece
+        self._said = read_total(tail)
+
+    @property
+    def tokens(self) -> int:
+        """So far."""
+        return self._said if self._said is not None else self._prompt + self._seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +96,15 @@ class Answered:
     name: str
     failed: tuple[Failed, ...]
     headers: list[tuple[bytes, bytes]]
+    metered: Metered | None = None
 
     def events(self) -> AsyncIterator[Event]:
         """As `Answer.events`."""
-        return self.answer.events()
+        return self.answer.events() if self.metered is None else self.metered.events(self.answer.events())
 
     def pieces(self) -> AsyncIterator[bytes]:
         """As `Answer.pieces`."""
-        return self.answer.pieces()
+        return self.answer.pieces() if self.metered is None else self.metered.pieces(self.answer.pieces())
 
     async def close(self) -> None:
         """As `Answer.close`."""
@@ -84,12 +122,15 @@ class Answering:
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
         spans: Spans = NO_SPANS,
+        *,
+        meter: Meter = lambda caller: None,
     ) -> None:
         self.keeper = keeper
         self.library = library
         self.far = far
         self._roles = roles
         self._spans = spans
+        self._meter = meter
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
@@ -122,12 +163,16 @@ class Answering:
                 return await self.far.begin(name, asked)
             return await self._begin(asked, asking, wait=len(order) > 1)
 
+        spend = self._meter(asking.key)
+        metered = None if spend is None else Metered(_cost(request) - (request.sampling.max_tokens or USUAL_ANSWER))
         with self._spans.watching(request) as watch:
             won = await first_that_answers(order, attempt)
             try:
                 self._note(request.model, won)
-                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, won.headers)
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, won.headers, metered)
             finally:
+                if spend is not None and metered is not None:
+                    spend(metered.tokens)
                 await won.value.close()
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
@@ -165,6 +210,8 @@ class Answering:
             won = await first_that_answers(self._order(request.model), attempt)
             watch.embedded(won.name, won.value.tokens)
         self._note(request.model, won)
+        if (spend := self._meter(asking.key)) is not None:
+            spend(won.value.tokens)
         return won
 
     def offered(self) -> list[tuple[str, int]]:
@@ -233,7 +280,10 @@ class Answering:
         async with await self._ensure(request, asking) as lease:
             if not isinstance(lease.engine, Reranks):
                 raise UnsupportedParameter(f"The engine of '{request.model}' ranks no texts.", param="model")
-            return await lease.engine.rerank(request)
+            ranking = await lease.engine.rerank(request)
+        if (spend := self._meter(asking.key)) is not None:
+            spend(ranking.tokens)
+        return ranking
 
     async def _ensure(self, request: _Request, asking: Asking) -> Lease:
         return await self.keeper.ensure(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import homefire
 from homefire.dialects import anthropic, ollama
@@ -25,13 +25,14 @@ from homefire.residency import Keeper
 from homefire.residency.far import FarEngines
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
+from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
-from homefire.server.description import Handler, RouteRow, docs_page, openapi
+from homefire.server.description import RouteRow, docs_page, openapi
 from homefire.server.door import OPEN, Door
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
@@ -40,6 +41,7 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
@@ -76,13 +78,15 @@ def build_app(rooms: Rooms) -> ASGIApp:
     """The whole application."""
     page = Page()
     rows = route_table(rooms)
-    methods: dict[str, dict[str, Handler]] = {}
+    methods: dict[str, dict[str, RouteRow]] = {}
     for row in rows:
-        methods.setdefault(row.path, {})[row.method] = row.handler
-    routes = [Route(path, endpoint=_Methods(path, handlers)) for path, handlers in methods.items()]
+        methods.setdefault(row.path, {})[row.method] = row
+    routes = [Route(path, endpoint=_Methods(path, found, rooms.authority)) for path, found in methods.items()]
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
     envelopes = {row.path: row.errors for row in rows if row.errors is not None}
-    return Counted(Door(router, rooms.authority, rooms.hosts, page.routes, envelopes), rooms.watched.metrics)
+    scheme = "https" if rooms.identity.tls else "http"
+    door = Door(router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme)
+    return Counted(door, rooms.watched.metrics)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:
@@ -92,6 +96,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_openai(rooms),
         *_other_dialects(rooms),
         *_own(rooms),
+        *_keys(rooms),
         *_models(rooms),
         *_residency(rooms),
         *_engines(rooms),
@@ -99,6 +104,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_telemetry(rooms),
         *_described(docs),
     ]
+    docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
     return docs.rows
 
 
@@ -121,7 +127,14 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles, rooms.spans)
+    return Answering(
+        rooms.keeper,
+        rooms.models.library,
+        rooms.far,
+        rooms.models.roles.roles,
+        rooms.spans,
+        meter=rooms.authority.meter,
+    )
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
@@ -192,9 +205,18 @@ def _own(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{AT}/sensors", "Load, temperature, power and memory of this machine", watched.sensors),
         RouteRow("GET", f"{AT}/sensors/watch", "The same again and again; seconds", watched.watch, answer=STREAM),
         RouteRow("GET", f"{AT}/restarts", "Crashes of models and of the daemon, newest first", watched.restarts),
-        RouteRow("GET", f"{AT}/keys", "Names of the keys", own.keys),
-        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
-        RouteRow("DELETE", f"{AT}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
+    ]
+
+
+def _keys(rooms: Rooms) -> list[RouteRow]:
+    own = keyring.KeyRoutes(rooms.authority)
+    one = f"{AT}/keys/{{name}}"
+    return [
+        RouteRow("GET", f"{AT}/keys", "The keys and what they may do", own.list),
+        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add, keyring.KeyBody, status=201),
+        RouteRow("POST", f"{one}/rotate", "A new secret beside the old one", own.rotate, keyring.RotateBody),
+        RouteRow("DELETE", one, "Revoke a key, and end what it has under way", own.revoke, status=204),
+        RouteRow("GET", f"{AT}/audit", "The audit log, newest first; limit, before", own.audit),
     ]
 
 
@@ -308,17 +330,36 @@ class _Docs:
 
 
 class _Methods:
-    """The handlers of one path by method. Raises MethodNotAllowed, which names the allowed ones."""
+    """The routes of one path by method: here it is known what a request needs, so here it is held against its principal.
 
-    def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
+    Raises MethodNotAllowed, which names the allowed ones, MissingScope, KeyNeeded."""
+
+    def __init__(self, path: str, rows: dict[str, RouteRow], authority: Authority) -> None:
         self.path = path
-        self._handlers = handlers
+        self._rows = rows
+        self._audit = authority.audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._handlers.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if handler is None:
-            allowed = ", ".join(sorted(self._handlers))
+        row = self._rows.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if row is None:
+            allowed = ", ".join(sorted(self._rows))
             problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
             problem.allowed = allowed
             raise problem
-        await handler(scope, receive, send)
+        principal: Principal | None = scope["homefire.principal"]
+        if principal is not None:  # the door lets nobody else through than to its open routes
+            principal.require(row.right.needs)
+        if row.right.audit and principal is not None:
+            send = self._noting(row.right.audit, principal.caller, scope, send)
+        await row.handler(scope, receive, send)
+
+    def _noting(self, what: str, who: str, scope: Scope, send: Send) -> Send:
+        """Sends on; the entry of the audit log is on the disk before a success begins to be told."""
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                about = scope.get("homefire.about") or " ".join(map(str, scope["path_params"].values()))
+                await self._audit.note(what, who, about)
+            await send(message)
+
+        return noting

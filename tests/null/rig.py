@@ -40,7 +40,7 @@ from homefire.server.holds import Holds
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
-from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
@@ -272,7 +272,7 @@ async def house(
     blobs = Blobs(paths)
     models = Library(store, paths, blobs)
     await models.open()
-    authority = Authority(Keys(store), paths, "homefire_7373")
+    authority = Authority(Keys(store), paths, "homefire_7373", Audit(store))
     await authority.open()
     key = json.loads(paths.keys.read_text("utf-8"))["local"]
     await (roles := Roles(store, models)).open()

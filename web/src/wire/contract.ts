@@ -120,6 +120,9 @@ export interface Status {
   started_at: number;
   uptime_s: number;
   url: string;
+  elsewhere: string[];
+  auth: "on" | "off";
+  tls: boolean;
   home: string;
   machine: {
     system: string;
