@@ -73,6 +73,7 @@ from homefire.server.system_routes import Identity
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision import crash_dumps
+from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
 from homefire.telemetry import Facts, Telemetry
 
@@ -182,6 +183,8 @@ class Daemon:
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
+        if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
+            log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
