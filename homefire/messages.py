@@ -73,7 +73,7 @@ class Form:
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
     alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
-    do without it (None: as its template has it)."""
+    do without it (None: as its template has it); `adapters` are LoRA adapters by the sha256 of their files, each with its scale."""
 
     model: str
     messages: tuple[Message, ...]
@@ -86,11 +86,12 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     think: bool | None = None
+    adapters: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """A text to continue, without a chat template."""
+    """A text to continue, without a chat template; `adapters` as in `ChatRequest`."""
 
     model: str
     prompt: str
@@ -99,6 +100,7 @@ class CompletionRequest:
     echo: bool = False
     stream: bool = False
     include_usage: bool = False
+    adapters: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +184,13 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What the answer cost. `tokens_per_second` is the engine's own decoding rate, None where it does not say."""
+    """What the answer cost. `tokens_per_second` is the engine's own decoding rate, None where it does not say;
+    `drafted` tokens were proposed by a draft and `drafted_accepted` of them taken, None where nothing drafts."""
 
     usage: Usage
     tokens_per_second: float | None = None
+    drafted: int | None = None
+    drafted_accepted: int | None = None
 
 
 Event = TextDelta | ReasoningDelta | ToolCallDelta | Finish | UsageReport
