@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any
 
 from homefire import settings as settings_module
-from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
+from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
@@ -40,6 +40,7 @@ from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
 from homefire.messages import Usage
 from homefire.models import catalogue
+from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.library import Library, Roles
@@ -48,7 +49,7 @@ from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, default_home, from_os
+from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
@@ -116,6 +117,7 @@ class Daemon:
         self.blobs = Blobs(paths)
         self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
         self.roles = Roles(self.store, self.library)
+        self.adapters = Adapters(self.library)
         self.holds = Holds()
         self.conversations = Conversations(self.store)
         self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
@@ -244,33 +246,35 @@ class Daemon:
         return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded)
 
     def _make_engine(self, name: str, smaller: bool = False) -> Engine:
-        self.holds.check(name)
-        model = self.library.get(name)
+        self.holds.check(base_of(name))
+        model = self.library.get(base_of(name))
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
+        require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
         return LlamaCpp(self._spec(name, smaller), self.restarts, self.watched.metrics.spent)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
-        """How the model is loaded; `smaller`: the second time, after the memory ran out."""
-        model = self.library.get(name)
+        """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
+        model, worker = self.library.get(base_of(name)), WorkerName(name)
         small = model.size_bytes < SMALL_BYTES
         whole = min(model.facts.context_length or LARGEST_DEFAULT_CONTEXT, LARGEST_DEFAULT_CONTEXT)
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
         return EngineSpec(
-            name=model.name,
+            name=worker,
             path=model.path,
             context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
             slots=max(1, slots // 2) if smaller else slots,
             threads=max(1, int(compute_threads(self.settings.threads) * self.levers.threads)),
             gpu_layers=self.settings.gpu_layers,
             load_seconds=self.settings.load_seconds,
-            log=self.paths.engine_log(model.name),
-            socket=self.paths.engine_socket(model.name),
+            log=self.paths.engine_log(worker),
+            socket=self.paths.engine_socket(worker),
             kind=model.facts.kind,
             batch=self.levers.batch_size if chats else 0,
             hang_seconds=self.settings.hang_seconds,
+            adapters=tuple(AdapterFile(str(a.digest), a.path) for a in self.adapters.of_engine(name)) if chats else (),
         )
 
     def _loaded(self, name: str, engine: Engine) -> None:
@@ -290,6 +294,7 @@ class Daemon:
 
     async def _time(self, name: str, filled: int, rate: float) -> None:
         try:
+            name = base_of(name)
             if self.library.get(name).size_bytes < SMALL_BYTES:  # bound by its overhead, not by the memory
                 return
             if (
@@ -302,13 +307,13 @@ class Daemon:
     async def _measure(self, name: str, taken: int) -> None:
         try:
             spec = self._spec(name)
-            shared = self.library.get(name).size_bytes >= SMALL_BYTES  # then all slots share one context
+            shared = self.library.get(base_of(name)).size_bytes >= SMALL_BYTES  # then all slots share one context
             context = spec.context if shared else spec.context * spec.slots
-            found = await asyncio.to_thread(self.advice.fit, name, context, spec.slots)
+            found = await asyncio.to_thread(self.advice.fit, base_of(name), context, spec.slots)
             # What lies on a GPU does not show in the process's memory.
             if found.gpu_bytes or found.total_bytes < SMALLEST_MEASURED:
                 return
-            await self.advice.measured_load(name, found.context, found.slots, found.total_bytes, taken)
+            await self.advice.measured_load(base_of(name), found.context, found.slots, found.total_bytes, taken)
         except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 

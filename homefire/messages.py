@@ -73,7 +73,7 @@ class Form:
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
     alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
-    do without it (None: as its template has it); `adapters` are LoRA adapters by the sha256 of their files, each with its scale."""
+    do without it (None: as its template has it); `adapters` are LoRA adapters, each the sha256 of its file and its scale."""
 
     model: str
     messages: tuple[Message, ...]

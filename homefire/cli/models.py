@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = action("import", "add a GGUF file, a safetensors folder or an export that you have")
     sub.add_argument("file", type=Path)
     sub.add_argument("--name", help="how to call it (default: from the file's name)")
+    sub.add_argument("--base", help="of an adapter: the model that it is for (default: the only one that it fits)")
     sub = action("export", "write a model with its metadata to a folder, or a .tar")
     sub.add_argument("name")
     sub.add_argument("target", type=Path)
@@ -173,6 +174,7 @@ def _show_installed(model: dict[str, Any]) -> None:
         "type": model["quantization"],
         "context": f"{model['context_length']:,} tokens",
         "origin": model["origin"],
+        "base": model["base"] or "",
         "pinned": "yes" if model["pinned"] else "",
         "text": model["description"],
     }

@@ -67,8 +67,8 @@ NGRAMS = ("ngram-simple", "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-ca
 class EngineSpec:
     """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
     path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port; `kind` is "chat",
-    "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own, `logical_batch` how many are handed
-    over at once (0: as many, or the engine's own); after `hang_seconds` without an answer it counts as hung (0: never);
+    "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own, `logical_batch` how many are
+    handed over at once (0: as many, or the engine's own); after `hang_seconds` without an answer it counts as hung (0: never);
     `adapters` are loaded with scale 0; `kv_type` is the type of the KV cache; `flash_attention` None: as the engine chooses."""
 
     name: str
@@ -103,6 +103,7 @@ def require_kind(name: str, kind: str, wanted: str) -> None:
     step = {
         "embedding": "Use it at /v1/embeddings, or name another model.",
         "rerank": "Use it at /v1/rerank, or name another model.",
+        "adapter": f"Name it with its base: BASE+{name}. See: homefire models show {name}",
     }.get(kind, "")
     raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and cannot chat.", step, param="model")
 

@@ -21,6 +21,7 @@ from homefire.hardware.gpu import Gpu
 from homefire.hardware.machine import Machine, private_memory, process_memory
 from homefire.models.advice import Advice
 from homefire.models.library import Library
+from homefire.paths import base_of
 from homefire.residency.plan import HOST, MIB, Held, Plan, gib
 from homefire.residency.scheduler import Room
 from homefire.supervision.child import log_tail
@@ -72,7 +73,7 @@ class Sizing:
 
     async def plan(self, model: str, smaller: bool) -> Plan:
         """See `Sizes`."""
-        self._library.get(model)
+        self._library.get(base_of(model))
         return await asyncio.to_thread(self._plan, model, self._spec(model, smaller))
 
     async def room(self, held: Iterable[Held]) -> Room:
@@ -92,6 +93,7 @@ class Sizing:
         return OUT_OF_MEMORY.search(f"{problem.message}\n{tail}") is not None
 
     def _plan(self, name: str, spec: EngineSpec) -> Plan:
+        name = base_of(name)
         model = self._library.get(name)
         size = model.size_bytes
         separate = size < SMALL_BYTES or spec.kind != "chat"  # then each slot has a window of its own

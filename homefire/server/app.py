@@ -118,7 +118,7 @@ def _answering(rooms: Rooms) -> Answering:
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
     answering = _answering(rooms)
-    own = memory.ResidencyRoutes(rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name))
+    own = memory.ResidencyRoutes(rooms.keeper, lambda name: answering.place(answering.resolve(name)))
     one = f"{AT}/models/{{name}}"
     return [
         RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),

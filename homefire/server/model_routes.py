@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InvalidRequest, ModelBusy, ShuttingDown, UnknownModel
 from homefire.hardware import Machine
+from homefire.models.adapters import workers_of
 from homefire.models.advice import Advice
 from homefire.models.downloads import ENDED, Download
 from homefire.models.installed import Model, Verified
@@ -45,8 +46,11 @@ Type = Annotated[str, Meta(max_length=40)]
 
 
 class ImportBody(Closed):
+    """`base`: of an adapter, the model that it is for; null: the only one that it fits."""
+
     path: FilePath
     name: Name | None = None
+    base: Name | None = None
 
 
 class PullBody(Closed, kw_only=True):
@@ -258,7 +262,8 @@ class ModelRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _import)
         path = _absolute(body.path)
         name = ModelName(body.name) if body.name else ""
-        work = stream_work(send, lambda report: self._workshop.bring(path, name, report), self._model)
+        base = body.base or ""
+        work = stream_work(send, lambda report: self._workshop.bring(path, name, report, base), self._model)
         await until_gone(work, receive)
 
     async def convert(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -325,6 +330,8 @@ class ModelRoutes:
         with self._holds.leave(name):
             if model.digest is not None and not model.pinned:
                 await self._keeper.evict(name)
+                for worker in workers_of([each.name for each in self._keeper.view()[0]], name):
+                    await self._keeper.evict(worker)
             await self._library.remove(name)
 
     async def _hold(
@@ -354,6 +361,7 @@ class ModelRoutes:
                 for file in model.files
             ],
             "origin": model.origin,
+            "base": model.provenance.get("base"),
             "pinned": model.pinned,
             "external": model.external,
             "added_at": model.added_at,

@@ -23,6 +23,7 @@ from homefire.engines.null import Null
 from homefire.errors import SourceUnreachable
 from homefire.hardware import Machine
 from homefire.models import catalogue
+from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.library import Library, Roles
 from homefire.models.origin import Credential, Http, Page, Stream
@@ -30,7 +31,7 @@ from homefire.models.pulls import Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths
+from homefire.paths import Paths, base_of
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines
 from homefire.server import Authority, Rooms, build_app
@@ -263,9 +264,10 @@ async def house(
             engines.append(self)
 
     def make_engine(name: str) -> Engine:
-        holds.check(name)
-        model = models.get(name)
-        return Noted(model.name, delay, fail_after, model.facts.kind)
+        base = base_of(name)
+        holds.check(base)
+        kind = models.get(base).facts.kind
+        return Noted(name, delay, fail_after, kind, [str(each.digest) for each in Adapters(models).of_engine(name)])
 
     blobs = Blobs(paths)
     models = Library(store, paths, blobs)
