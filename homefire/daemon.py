@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import importlib.metadata
 import json
 import logging
 import logging.handlers
@@ -53,6 +54,9 @@ from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
+from homefire.residency.tuned import Tuned
+from homefire.residency.tuner import SUFFIX, Tuner
+from homefire.residency.tuning import Tuning
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
@@ -60,6 +64,7 @@ from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
+from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision.restarts import Hook, Restarts
@@ -130,7 +135,14 @@ class Daemon:
         self.catalogue = catalogue.load()
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
+        self.tuned = Tuned(
+            self.store, self.library, _engine_build(), lambda: detect(with_gpus=settings.gpu_layers != 0)
+        )
         self.keeper = self._make_keeper(settings)
+        self.tuner = Tuner(
+            self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
+            usual=lambda: 0 if settings.threads else compute_threads(),
+        )  # fmt: skip
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
@@ -155,6 +167,7 @@ class Daemon:
         await self.library.open()
         await self.roles.open()
         await self.advice.open()
+        await self.tuned.open()
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -181,6 +194,7 @@ class Daemon:
                 window=lambda name: self._spec(name).context,
                 watched=self.watched,
                 far=self.far,
+                tuning=TuningRooms(self.tuner, self.tuned),
             )
         )
 
@@ -251,7 +265,8 @@ class Daemon:
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
         require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
-        return LlamaCpp(self._spec(name, smaller), self.restarts, self.watched.metrics.spent)
+        spent = None if name.endswith(SUFFIX) else self.watched.metrics.spent  # counts are of installed models
+        return LlamaCpp(self._spec(name, smaller), self.restarts, spent)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
         """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
@@ -261,25 +276,34 @@ class Daemon:
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
+        trial = self.tuner.trial(name)
+        way = trial or (self.tuned.way(model.name) if chats else Tuning())
+        threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
+        batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
+        adapters = self.adapters.of_engine(name) if chats and trial is None else []
         return EngineSpec(
             name=worker,
             path=model.path,
             context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
             slots=max(1, slots // 2) if smaller else slots,
-            threads=max(1, int(compute_threads(self.settings.threads) * self.levers.threads)),
+            threads=max(1, int(compute_threads(threads) * self.levers.threads)),
             gpu_layers=self.settings.gpu_layers,
             load_seconds=self.settings.load_seconds,
             log=self.paths.engine_log(worker),
             socket=self.paths.engine_socket(worker),
             kind=model.facts.kind,
-            batch=self.levers.batch_size if chats else 0,
+            batch=batch,
             hang_seconds=self.settings.hang_seconds,
-            adapters=tuple(AdapterFile(str(a.digest), a.path) for a in self.adapters.of_engine(name)) if chats else (),
+            adapters=tuple(AdapterFile(str(each.digest), each.path) for each in adapters),
+            drafting=self.tuned.drafting(way),
+            kv_type=way.kv_type,
+            flash_attention=way.flash_attention,
+            logical_batch=logical,
         )
 
     def _loaded(self, name: str, engine: Engine) -> None:
         """What the child really took goes into the next estimate."""
-        if engine.pid is not None and self._serving:
+        if engine.pid is not None and self._serving and not name.endswith(SUFFIX):
             self._beside(self._measure(name, process_memory(engine.pid)))
 
     def _written(self, name: str, usage: Usage, rate: float) -> None:
@@ -362,6 +386,12 @@ class _Levers:
         """A context window as it is to be now."""
         return tokens if self.context >= 1 else max(min(tokens, SMALLEST_CONTEXT), int(tokens * self.context))
 
+    def batches(self, batch: int, logical: int) -> tuple[int, int]:
+        """The batches of a load, as tuned, but no larger than the governor allows."""
+        if self.batch_size and self.batch_size < (batch or USUAL_BATCH):
+            return self.batch_size, 0
+        return batch, logical
+
     def set_threads(self, share: float) -> None:
         self.threads = share
 
@@ -421,6 +451,14 @@ def _user_folder(paths: Paths) -> Path:
         return Path.home()
     except RuntimeError:  # a system's account without one
         return paths.home
+
+
+def _engine_build() -> str:
+    """Names the build that runs models here. What was measured with another says nothing of this one."""
+    try:
+        return f"xllamacpp {importlib.metadata.version('xllamacpp')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _machine() -> Machine:

@@ -98,14 +98,17 @@ class Sizing:
         size = model.size_bytes
         separate = size < SMALL_BYTES or spec.kind != "chat"  # then each slot has a window of its own
         context = spec.context * (spec.slots if separate else 1)
-        try:
-            report = self._advice.fit(name, context, spec.slots, machine=self._without_models(spec))
-            host, gpu = report.host_bytes, report.gpu_bytes
-        except UnknownModel:
-            raise
-        except HomefireError:
-            host, gpu = int(size * UNKNOWN_SHARE) + UNKNOWN_BYTES, 0
+        machine = self._without_models(spec)
+        host, gpu = self._bytes(name, size, context, spec, machine)
+        host += sum(each.path.stat().st_size for each in spec.adapters if each.path.is_file())
+        if spec.drafting.model:  # it has a cache of its own, for as many tokens
+            draft = self._library.get(spec.drafting.model)
+            plain = replace(spec, kv_type="F16", batch=0, flash_attention=None)
+            more = self._bytes(draft.name, draft.size_bytes, context, plain, machine)
+            host, gpu = host + more[0], gpu + more[1]
         what = f"a context of {spec.context:,} tokens and {spec.slots} slots"
+        what += f", KV cache {spec.kv_type}" if spec.kv_type != "F16" else ""
+        what += f", drafts by {spec.drafting.model or spec.drafting.mode}" if spec.drafting.mode else ""
         return Plan(
             {HOST: host + CHILD_BYTES, **({GPU: gpu} if gpu else {})},
             spec.slots + AHEAD,
@@ -113,6 +116,19 @@ class Sizing:
             tuple(file.path for file in model.files) or (model.path,),
             what,
         )
+
+    def _bytes(self, name: str, size: int, context: int, spec: EngineSpec, machine: Machine) -> tuple[int, int]:
+        """Bytes of main memory and of the GPU, or of a guess. Raises UnknownModel."""
+        try:
+            report = self._advice.fit(
+                name, context, spec.slots, spec.kv_type, machine=machine, micro_batch=spec.batch,
+                flash_attention=spec.flash_attention is not False,
+            )  # fmt: skip
+        except UnknownModel:
+            raise
+        except HomefireError:
+            return int(size * UNKNOWN_SHARE) + UNKNOWN_BYTES, 0
+        return report.host_bytes, report.gpu_bytes
 
     def _without_models(self, spec: EngineSpec) -> Machine:
         """The machine as if no model of ours were in memory: where a model goes is then the same, whatever is there now."""

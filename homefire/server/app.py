@@ -40,6 +40,7 @@ from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
 from homefire.server.traits import Traits
+from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
 
 STREAM = "text/event-stream"
@@ -63,6 +64,7 @@ class Rooms:
     window: Callable[[str], int] = lambda name: 0
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
+    tuning: TuningRooms | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -86,6 +88,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_other_dialects(rooms),
         *_own(rooms),
         *_models(rooms),
+        *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
         *_conversations(rooms),
@@ -186,9 +189,14 @@ def _own(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _usual_cache(name: str) -> str:
+    return "F16"
+
+
 def _models(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word come before those with a name in its place."""
-    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home)
+    cache = _usual_cache if rooms.tuning is None else rooms.tuning.tuned.cache_of
+    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home, cache)
     one, each = f"{AT}/models/{{name}}", f"{AT}/downloads/{{id}}"
     return [
         RouteRow("GET", f"{AT}/models", "The installed models, room on the disk, roles; fit", own.installed),
@@ -220,6 +228,19 @@ def _models(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{each}/resume", "Go on with it", own.resume),
         RouteRow("POST", f"{each}/cancel", "End it and drop what came", own.cancel),
         RouteRow("POST", f"{each}/watch", "Its progress", own.watch, answer=STREAM),
+    ]
+
+
+def _tuning(rooms: Rooms) -> list[RouteRow]:
+    if rooms.tuning is None:
+        return []
+    own = TuningRoutes(rooms.tuning, rooms.models.library, rooms.models.holds)
+    one = f"{AT}/models/{{name}}"
+    return [
+        RouteRow("GET", f"{one}/tuning", "How it is run here: measured, and who drafts for it", own.see),
+        RouteRow("DELETE", f"{one}/tuning", "Forget what was measured of it", own.forget, status=204),
+        RouteRow("POST", f"{one}/tune", "Measure how it runs best here", own.tune, TuneBody, STREAM),
+        RouteRow("PUT", f"{one}/draft", "Who drafts for it", own.draft, DraftBody),
     ]
 
 

@@ -119,9 +119,17 @@ class ModelRooms:
 
 
 class ModelRoutes:
-    """Handlers of models, catalogue, downloads, proposal and roles. `default_model` answers requests that name none."""
+    """Handlers of models, catalogue, downloads, proposal and roles. `default_model` answers requests that name none; `cache`
+    is the type of KV cache that a model is run with."""
 
-    def __init__(self, rooms: ModelRooms, keeper: Keeper, default_model: Callable[[], str], home: Path) -> None:
+    def __init__(
+        self,
+        rooms: ModelRooms,
+        keeper: Keeper,
+        default_model: Callable[[], str],
+        home: Path,
+        cache: Callable[[str], str] = lambda name: "F16",
+    ) -> None:
         self._library = rooms.library
         self._roles = rooms.roles
         self._pulls = rooms.pulls
@@ -133,6 +141,7 @@ class ModelRoutes:
         self._keeper = keeper
         self._default_model = default_model
         self._home = home
+        self._cache = cache
 
     # -- what is here, what there is, what fits
 
@@ -170,7 +179,7 @@ class ModelRoutes:
         name = scope["path_params"]["name"]
         query = read_query(scope, {"context", "slots", "kv", "quantization"})
         context = _whole(query, "context", 0)
-        slots, kv = _whole(query, "slots", 1), query.get("kv") or "F16"
+        slots, kv = _whole(query, "slots", 1), query.get("kv") or self._cache(name)
         quantization = query.get("quantization", "")
         await send_json(send, await asyncio.to_thread(self._advice.fit, name, context, slots, kv, quantization))
 

@@ -73,4 +73,12 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE chains (model TEXT PRIMARY KEY, entries TEXT NOT NULL) STRICT;
     """,
+    # 7: the quickest way to run a model as measured, and who drafts for it by a person's word. `model` of a tuning is a digest.
+    """
+    CREATE TABLE tunings (
+        model TEXT NOT NULL, engine TEXT NOT NULL, machine TEXT NOT NULL, body TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (model, engine, machine)
+    ) STRICT;
+    CREATE TABLE draft_plans (model TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
 )

@@ -34,11 +34,14 @@ from homefire.models.workshop import Workshop
 from homefire.paths import Paths, base_of
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines
+from homefire.residency.tuned import Tuned
+from homefire.residency.tuner import Tuner
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
+from homefire.server.tuning_routes import TuningRooms
 from homefire.store import Blobs, Conversations, Engines, Keys, Store
 
 T = TypeVar("T")
@@ -291,7 +294,9 @@ async def house(
     identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
     await (far := FarEngines(Engines(store), paths.secrets)).open()
-    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far)
+    await (tuned := Tuned(store, models, "a build", lambda: MACHINE)).open()
+    tuning = TuningRooms(Tuner(keeper, models, tuned, usual=lambda: 3, cores=lambda: 4), tuned)
+    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far, tuning=tuning)
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
