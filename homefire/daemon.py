@@ -330,14 +330,19 @@ class Daemon:
 
     async def _measure(self, name: str, taken: int) -> None:
         try:
-            spec = self._spec(name)
-            shared = self.library.get(base_of(name)).size_bytes >= SMALL_BYTES  # then all slots share one context
+            spec, name = self._spec(name), base_of(name)
+            if spec.adapters or spec.drafting.model:  # the estimate is of the model alone
+                return
+            shared = self.library.get(name).size_bytes >= SMALL_BYTES  # then all slots share one context
             context = spec.context if shared else spec.context * spec.slots
-            found = await asyncio.to_thread(self.advice.fit, base_of(name), context, spec.slots)
+            found = await asyncio.to_thread(
+                self.advice.fit, name, context, spec.slots, spec.kv_type, micro_batch=spec.batch,
+                flash_attention=spec.flash_attention is not False,
+            )  # fmt: skip
             # What lies on a GPU does not show in the process's memory.
             if found.gpu_bytes or found.total_bytes < SMALLEST_MEASURED:
                 return
-            await self.advice.measured_load(base_of(name), found.context, found.slots, found.total_bytes, taken)
+            await self.advice.measured_load(name, found.context, found.slots, found.total_bytes, taken)
         except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 
