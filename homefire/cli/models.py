@@ -110,6 +110,8 @@ def _list(options: argparse.Namespace, home: Homefire) -> int:
 
 def _installed_row(model: dict[str, Any], default: str, roles: list[str]) -> tuple[str, ...]:
     notes = [model["source"], *(word for word in ("pinned", "external") if model[word])]
+    if model["base"]:
+        notes.append(f"for {model['base']}")
     if model["resident"]:
         notes.append("in memory")
     return (

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
 from typing import Any
 
 from homefire.engines.engine import NGRAMS
@@ -169,7 +168,7 @@ class Search:
 
     def _settle(self, turn: _Turn) -> None:
         sums = {
-            way: median(timing.total for timing in timings)
+            way: _median(timing.total for timing in timings)
             for way, timings in turn.timings.items()
             if way not in turn.failed
         }
@@ -181,7 +180,7 @@ class Search:
             seen = turn.timings.get(way) or [Timing(0.0, 0.0)]
             self.tried.append(
                 Tried(
-                    turn.knob.name, way, median(t.read for t in seen), median(t.write for t in seen),
+                    turn.knob.name, way, _median(t.read for t in seen), _median(t.write for t in seen),
                     len(turn.timings.get(way, ())), way == self.best, turn.failed.get(way, ""), seen[-1].drafted,
                     seen[-1].accepted,
                 )
@@ -203,3 +202,9 @@ def knobs_for(
         found.append(Knob("flash_attention", ({"flash_attention": False},)))
         found.append(Knob("kv_type", tuple({"kv_type": each} for each in caches)))
     return [*found, drafting]
+
+
+def _median(given: Iterable[float]) -> float:
+    """The middle one, of an even number the mean of the middle two. (`statistics` takes long to import.)"""
+    values = sorted(given)
+    return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2

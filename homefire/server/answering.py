@@ -229,8 +229,8 @@ class Answering:
         model = self._order(request.model)[0]
         if self.far is not None and self.far.owns(model):
             raise UnsupportedParameter(f"'{model}' does not count tokens: it is not a model here.", param="model")
-        request = replace(request, model=str(self.model(model).name))  # an adapter changes no token of the prompt
-        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
+        require_kind(model, self.model(model).facts.kind, "chat")
+        request = replace(request, model=self.place(model))  # an adapter changes no token of the prompt
         async with await self._ensure(request, asking) as lease:
             if not isinstance(lease.engine, Counts):
                 raise UnsupportedParameter(f"The engine of '{request.model}' does not count tokens.", param="model")
