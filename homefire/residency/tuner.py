@@ -167,7 +167,7 @@ class Tuner:
         self._way = way
         engine_name = model.name + SUFFIX
         try:
-            async with await self._keeper.ensure(engine_name, keep_alive=0) as lease:
+            async with await self._keeper.ensure(engine_name) as lease:
                 return await measure(lease.engine, model.facts.context_length, quick)
         finally:
             await self._keeper.evict(engine_name)
