@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from homefire.engines.engine import Drafting
+from homefire.errors import EngineFailed
 from homefire.models import quality
 from homefire.models.gguf import read_header
 from homefire.models.library import PILOT_FILE
@@ -171,6 +172,30 @@ def test_a_trial_beside_other_answers_is_done_again(tmp_path: Path, monkeypatch:
         monkeypatch.setattr(Tuner, "_try", always)
         reply = await house.call("POST", f"{MODELS}/pilot/tune", {"quick": True})
         assert reply.last("error")["error"]["code"] == "model_busy"
+
+    at_home(tmp_path / "home", work)
+
+
+def test_a_way_that_does_not_load_is_shown_and_the_usual_one_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(house: House) -> None:
+        plain, broken = Tuner._try, "2"
+
+        async def fails(self: Tuner, model: Any, way: Tuning, quick: bool) -> Any:
+            if way.described("threads") == broken:
+                raise EngineFailed("It did not load.")
+            return await plain(self, model, way, quick)
+
+        monkeypatch.setattr(Tuner, "_try", fails)
+        done = (await house.call("POST", f"{MODELS}/pilot/tune", {"quick": True})).last("done")
+        (row,) = [each for each in done["measured"]["tried"] if each["failed"]]
+        assert (row["way"], row["failed"], row["trials"], row["won"]) == ("2", "It did not load.", 0, False)
+        assert (await house.call("DELETE", f"{MODELS}/pilot/tuning")).status == 204
+        broken = "usual"
+        reply = await house.call("POST", f"{MODELS}/pilot/tune", {"quick": True})
+        assert reply.last("error")["error"]["code"] == "engine_failed"
+        assert (await house.call("GET", f"{MODELS}/pilot/tuning")).json()["measured"] is None
 
     at_home(tmp_path / "home", work)
 

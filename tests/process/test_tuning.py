@@ -100,6 +100,31 @@ def test_who_drafts_and_what_it_is_run_with(one: RunningDaemon) -> None:
     asked(one, "unload", "pilot")
 
 
+def test_a_smaller_model_drafts(one: RunningDaemon, tmp_path: Path) -> None:
+    """The pilot drafts for a longer file of itself: nearly all that it proposes is right, and the answer is the same."""
+    (tmp_path / "large.gguf").write_bytes(PILOT_FILE.read_bytes() + bytes(4096))
+    asked(one, "models", "import", str(tmp_path / "large.gguf"))
+    plain = say(one, "large")
+    asked(one, "unload", "large")
+    assert asked(one, "models", "draft", "large", "--with", "pilot")["drafts"] == {"mode": "draft", "draft": "pilot"}
+    assert say(one, "large") == plain
+    with one.client() as home:
+        body = {
+            "model": "large",
+            "messages": [{"role": "user", "content": "Who are you?"}],
+            "max_tokens": 30,
+            "temperature": 0,
+        }
+        timings = home.post(CHAT, body, seconds=120)["timings"]
+    assert timings["draft_n_accepted"] >= timings["draft_n"] // 2 > 0
+    rows = {row["name"]: row for row in asked(one, "ps")["models"]}
+    assert "drafts by pilot" in rows["large"]["as_loaded"]
+    alone = asked(one, "models", "fit", "large", "--slots", "8", "--context", "16384")["total_bytes"]
+    assert rows["large"]["estimated_bytes"]["host"] > 2 * alone, "the draft and its cache are counted"
+    for name in ("large", "pilot"):
+        asked(one, "unload", name)
+
+
 def test_tuning_in_the_terminal(one: RunningDaemon) -> None:
     asked(one, "models", "tune", "pilot", "--forget")
     found = asked(one, "models", "tune", "pilot", "--quick")
