@@ -24,6 +24,8 @@ from homefire.paths import base_of
 KIND = "adapter"
 SCALES = 8.0
 MAX_RANK = 1 << 16
+# Types that ggml multiplies with on every device; on others it ends the process, at the first request.
+TYPES = frozenset({"F32", "F16", "BF16", "Q8_0", "Q5_0", "Q5_1", "Q4_0", "Q4_1"})
 _A, _B = ".lora_a", ".lora_b"
 
 
@@ -209,6 +211,8 @@ def misfit(header: Header, base: Sequence[Header]) -> str:
 
 
 def _shapes(stem: str, a: Tensor, b: Tensor, whole: Tensor) -> str:
+    if strange := {a.kind, b.kind} - TYPES:
+        return f"'{stem[:80]}' is kept as {', '.join(sorted(strange))}"
     if len({len(a.shape), len(b.shape), len(whole.shape)}) != 1 or len(whole.shape) < 2:
         return f"'{stem[:80]}' has another number of dimensions"
     if stem.startswith("token_embd."):  # rows are looked up in it: its first part is the other way round

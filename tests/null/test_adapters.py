@@ -211,8 +211,8 @@ def test_pairs_and_ranks(tmp_path: Path) -> None:
     """Shapes that llama.cpp refuses, or asserts on."""
     base = [read_header(PILOT_FILE)]
 
-    def why(*tensors: tuple[str, tuple[int, ...]]) -> str:
-        rows = [Tensor(name, shape, "F32") for name, shape in tensors]
+    def why(*tensors: tuple[str, tuple[int, ...]], kind: str = "F32") -> str:
+        rows = [Tensor(name, shape, kind) for name, shape in tensors]
         head = {"general.architecture": text("llama"), "general.type": text("adapter")}
         gguf_writer.write(
             tmp_path / "x.gguf", head, rows, lambda t: [struct.pack(f"<{t.elements}f", *[0] * t.elements)]
@@ -223,6 +223,7 @@ def test_pairs_and_ranks(tmp_path: Path) -> None:
     assert why((f"{query}.lora_a", (256, 2)), (f"{query}.lora_b", (2, 256))) == ""
     assert why((f"{table}.lora_a", (2, 4096)), (f"{table}.lora_b", (2, 256))) == ""
     assert why((f"{table}.lora_a", (2, 4096)), (f"{table}.lora_b", (256, 2))) != ""
+    assert "kept as I32" in why((f"{query}.lora_a", (256, 2)), (f"{query}.lora_b", (2, 256)), kind="I32")
     assert "no pair" in why((f"{query}.lora_a", (256, 2)))
     assert "no pair" in why((query, (256, 2)))
     assert "ranks" in why((f"{query}.lora_a", (256, 2)), (f"{query}.lora_b", (3, 256)))
