@@ -293,9 +293,18 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "batch": spec.batch,
         "logical_batch": spec.logical_batch,
         "adapters": [str(each.path) for each in spec.adapters],
-        "draft_mode": spec.drafting.mode,
+        # As llama-server spells them.
+        "spec_type": "draft-simple" if spec.drafting.mode == "draft" else spec.drafting.mode,
         "draft": None if spec.drafting.path is None else str(spec.drafting.path),
-        "draft_tokens": spec.drafting.tokens,
-        "kv_type": spec.kv_type,
-        "flash_attention": spec.flash_attention,
+        "draft_max": spec.drafting.tokens,
+        "cache_type_k": spec.kv_type.lower(),
+        "cache_type_v": spec.kv_type.lower(),
+        "flash_attention": _flash_attention(spec),
     }
+
+
+def _flash_attention(spec: EngineSpec) -> str:
+    """ "on", "off", or "" for the engine's own choice, which may be off: that cannot read quantized values."""
+    if spec.flash_attention is None:
+        return "" if spec.kv_type == "F16" else "on"
+    return "on" if spec.flash_attention else "off"

@@ -86,26 +86,24 @@ def _parameters(arguments: dict[str, Any]) -> Any:
 
 
 def _quicken(found: Any, arguments: dict[str, Any]) -> None:
-    """What was tuned: the type of the KV cache, flash attention, who drafts."""
+    """What was tuned: the types of the KV cache, flash attention, who drafts."""
     from xllamacpp import common_speculative_type, ggml_type, llama_flash_attn_type
 
-    kind = getattr(ggml_type, f"GGML_TYPE_{arguments['kv_type']}")
-    found.cache_type_k = found.cache_type_v = kind
-    flash = arguments["flash_attention"]
-    if flash is None and arguments["kv_type"] != "F16":
-        flash = True  # the engine's own choice may be none, which cannot read quantized values
-    if flash is not None:
-        found.flash_attn_type = getattr(llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{'EN' if flash else 'DIS'}ABLED")
-    if not (mode := arguments["draft_mode"]):
+    for name in ("cache_type_k", "cache_type_v"):
+        setattr(found, name, getattr(ggml_type, f"GGML_TYPE_{arguments[name].upper()}"))
+    if flash := arguments["flash_attention"]:
+        word = {"on": "ENABLED", "off": "DISABLED"}[flash]
+        found.flash_attn_type = getattr(llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{word}")
+    if not (kind := arguments["spec_type"]):
         return
-    name = "DRAFT_SIMPLE" if mode == "draft" else mode.replace("-", "_").upper()
+    name = kind.replace("-", "_").upper()
     found.speculative.types = [getattr(common_speculative_type, f"COMMON_SPECULATIVE_TYPE_{name}")]
-    if mode == "draft":
+    if arguments["draft"] is not None:
         draft = found.speculative.draft
         draft.mparams.path = arguments["draft"]
         draft.n_gpu_layers = arguments["gpu_layers"]
         draft.cpuparams.n_threads = draft.cpuparams_batch.n_threads = arguments["threads"]
-        draft.n_max = arguments["draft_tokens"] or draft.n_max
+        draft.n_max = arguments["draft_max"] or draft.n_max
 
 
 def _adapt(found: Any, paths: list[str]) -> None:

@@ -5,7 +5,8 @@ before it loads. Nothing else is to use the processor meanwhile, as far as that 
 else is answered, and a trial during which something was is done again.
 Promises: one tuning at a time; whoever leaves it ends it, and its engine is gone then; what was measured is kept whole or not at
 all; a KV cache of fewer bits is taken only if at least `SAME_PCT` per cent of the next tokens stay the same.
-Does not cover: which way is tried next (`tuning.py`), answers' quality beyond the next token.
+Does not cover: which way is tried next (`tuning.py`), answers' quality beyond the next token; the child that compares two caches
+for some seconds is not promised its memory, it only begins where that much is free.
 """
 
 from __future__ import annotations
