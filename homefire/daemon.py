@@ -55,7 +55,7 @@ from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.residency.tuned import Tuned
-from homefire.residency.tuner import SUFFIX, Tuner
+from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
@@ -265,7 +265,7 @@ class Daemon:
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
         require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
-        spent = None if name.endswith(SUFFIX) else self.watched.metrics.spent  # counts are of installed models
+        spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         return LlamaCpp(self._spec(name, smaller), self.restarts, spent)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
@@ -303,7 +303,7 @@ class Daemon:
 
     def _loaded(self, name: str, engine: Engine) -> None:
         """What the child really took goes into the next estimate."""
-        if engine.pid is not None and self._serving and not name.endswith(SUFFIX):
+        if engine.pid is not None and self._serving and not is_trial(name):
             self._beside(self._measure(name, process_memory(engine.pid)))
 
     def _written(self, name: str, usage: Usage, rate: float) -> None:

@@ -118,11 +118,14 @@ def _show(found: dict[str, Any], as_json: bool) -> int:
     rows, colours = [], []
     for row in measured["tried"]:
         drafted = f"{row['accepted']} of {row['drafted']}" if row["drafted"] else ""
-        seconds = ("", "", row["failed"]) if row["failed"] else _seconds(row)
+        seconds = ("", "", "failed") if row["failed"] else _seconds(row)
         rows.append((KNOBS.get(row["knob"], row["knob"]), row["way"], *seconds, drafted, "taken" if row["won"] else ""))
         colours.append("green" if row["won"] else "")
     head = ("WHAT", "HOW", "READ 512", "WRITE 128", "TOGETHER", "DRAFTS TAKEN", "")
     print(table(head, rows, colours, has_colours(sys.stdout)))
+    for row in measured["tried"]:
+        if row["failed"]:
+            print(f"{row['way']}: {row['failed']}")
     print(f"\nMedians in seconds. It counts from the model's next load on: homefire unload {found['model']}")
     if found["draft_plan"]:
         print(f"Who drafts is by your word, not as measured; see: homefire models draft {found['model']}")

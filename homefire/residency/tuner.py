@@ -29,7 +29,7 @@ from homefire.residency.keeper import Keeper
 from homefire.residency.tuned import DRAFT, Measured, Tuned, identity
 from homefire.residency.tuning import READ_TOKENS, WRITE_TOKENS, Search, Timing, Tuning, knobs_for
 
-SUFFIX = "~tune"
+SIGN = "~"
 SAME_PCT = 99.0
 QUANTIZED_CACHE = "Q8_0"
 MOST_DRAFTS = 2
@@ -74,11 +74,12 @@ class Tuner:
         self._keeper, self._library, self.tuned = keeper, library, tuned
         self._usual, self._cores = usual, cores
         self._running = ""
+        self._failures = 0
         self._way: Tuning | None = None
 
     def trial(self, name: str) -> Tuning | None:
         """The way that the engine of this name is to try now; None if it is no engine of the tuner's."""
-        return self._way if name.endswith(SUFFIX) else None
+        return self._way if is_trial(name) else None
 
     async def run(self, name: str, *, quick: bool = False, only: Only = "") -> AsyncGenerator[Step, None]:
         """Measures, and says how far it is; the last step has what was found, which is kept then. Close it to end it early.
@@ -106,7 +107,7 @@ class Tuner:
             yield Step(*search.steps, found=found)
         finally:
             self._running, self._way = "", None
-            await self._keeper.evict(name + SUFFIX)
+            await self._keeper.evict(self._engine_name(name))
 
     async def _search(self, model: Model, quick: bool, only: Only) -> Search:
         others = [each for each in self._library.all() if each.name != model.name and each.facts.kind == "chat"]
@@ -142,6 +143,7 @@ class Tuner:
                 if first:  # the usual way: then nothing will do
                     raise
                 search.fail(problem.message)
+                self._failures += 1
             first = False
 
     async def _quiet_trial(self, model: Model, way: Tuning, quick: bool) -> Timing:
@@ -166,18 +168,22 @@ class Tuner:
 
     async def _try(self, model: Model, way: Tuning, quick: bool) -> Timing:
         self._way = way
-        engine_name = model.name + SUFFIX
+        engine_name = self._engine_name(model.name)
         try:
             async with await self._keeper.ensure(engine_name) as lease:
                 return await measure(lease.engine, model.facts.context_length, quick)
         finally:
             await self._keeper.evict(engine_name)
 
+    def _engine_name(self, name: str) -> str:
+        """Another one after each failure: the keeper lets an engine rest that fell over, and the next way is not to blame."""
+        return f"{name}{SIGN}tune{self._failures or ''}"
+
     def _others(self) -> tuple[int, bool]:
         """How many requests all other models have had, and whether one is answered or waits now."""
         table = self._keeper.table()
-        others = [row for row in table.models if not row.name.endswith(SUFFIX)]
-        waits = any(not row.model.endswith(SUFFIX) for row in table.waiting)
+        others = [row for row in table.models if not is_trial(row.name)]
+        waits = any(not is_trial(row.model) for row in table.waiting)
         return sum(row.requests for row in others), waits or any(row.leases for row in others)
 
     def _require_quiet(self, name: str) -> None:
@@ -193,6 +199,11 @@ class Tuner:
         before = self.tuned.measured(name)
         kept = tuple(row for row in before.tried if row.knob != only) if only and before is not None else ()
         return Measured(search.best, (*kept, *search.tried), time.time(), quick)
+
+
+def is_trial(name: str) -> bool:
+    """Whether an engine of this name is one of the tuner's."""
+    return SIGN in name
 
 
 def _without_draft(found: Measured | None) -> Tuning:

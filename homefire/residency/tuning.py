@@ -1,7 +1,8 @@
 """Tuning: which way to run a model to try next, and which one has won. Pure: trials' results in, the next trial out.
 
     for each knob in turn:  the way that leads now and the knob's others, `rounds` times, interleaved, every other one backwards;
-                            the best by the median of its trials leads on, if it is at least `MARGIN` better than what led
+                            the best by the median of its trials leads on, if it is at least `MARGIN` better than what led,
+                            and its best trial is better than that one's best too
 One knob after the other finds no pair of settings that help only together; all pairs would take hours.
 Promises: a trial that fails ends that way's turn, not the search; noise below the margin changes nothing; the same results in
 give the same way out.
@@ -107,6 +108,10 @@ class _Turn:
     timings: dict[Tuning, list[Timing]] = field(default_factory=dict)
     failed: dict[Tuning, str] = field(default_factory=dict)
 
+    def best(self, way: Tuning) -> float:
+        """Its quickest trial: what disturbs a trial makes it slower, never quicker."""
+        return min(timing.total for timing in self.timings[way])
+
 
 class Search:
     """One search, from the way `start`. Ask `next`, do the trial, `record` or `fail` it, until `next` gives None."""
@@ -174,7 +179,7 @@ class Search:
         }
         if sums:
             led, quickest = sums.get(turn.leads), min(sums, key=lambda way: sums[way])
-            if led is None or led >= sums[quickest] * (1 + MARGIN):
+            if led is None or (led >= sums[quickest] * (1 + MARGIN) and turn.best(quickest) < turn.best(turn.leads)):
                 self.best = quickest
         for way in {**turn.timings, **turn.failed}:
             seen = turn.timings.get(way) or [Timing(0.0, 0.0)]

@@ -191,6 +191,7 @@ def test_a_way_that_does_not_load_is_shown_and_the_usual_one_must(
         done = (await house.call("POST", f"{MODELS}/pilot/tune", {"quick": True})).last("done")
         (row,) = [each for each in done["measured"]["tried"] if each["failed"]]
         assert (row["way"], row["failed"], row["trials"], row["won"]) == ("2", "It did not load.", 0, False)
+        assert {engine.name for engine in house.engines} == {"pilot~tune", "pilot~tune1"}, "it does not rest for that"
         assert (await house.call("DELETE", f"{MODELS}/pilot/tuning")).status == 204
         broken = "usual"
         reply = await house.call("POST", f"{MODELS}/pilot/tune", {"quick": True})

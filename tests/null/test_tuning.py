@@ -65,6 +65,12 @@ def test_one_bad_trial_does_not_decide() -> None:
         assert search.best.threads == 4, disturbed
 
 
+def test_a_better_median_with_a_worse_best_trial_is_noise() -> None:
+    search, given = Search(Tuning(), [THREADS]), {0: [1.0, 2.0, 2.0], 1: [9.0] * 3, 4: [1.5, 1.5, 1.5]}
+    play(search, lambda way: given[way.threads].pop())
+    assert search.best == Tuning()
+
+
 def test_noise_alone_moves_seldom_and_a_true_gain_nearly_always() -> None:
     draw = random.Random(3)
     moved = taken = 0
