@@ -17,6 +17,8 @@ from homefire.errors import InternalError
 from homefire.paths import ModelName
 
 AT = "/homefire/v1"
+# Trials of one way that differ by more say that something else used the processor.
+NOISY = 1.3
 KNOBS = {
     "threads": "threads", "batch": "batch (read at once, of handed over)", "flash_attention": "flash attention",
     "kv_type": "KV cache", "draft": "drafts",
@@ -126,6 +128,10 @@ def _show(found: dict[str, Any], as_json: bool) -> int:
     for row in measured["tried"]:
         if row["failed"]:
             print(f"{row['way']}: {row['failed']}")
+    if (spread := max((row["spread"] for row in measured["tried"]), default=1.0)) > NOISY:
+        print(
+            f"\nThe machine was not quiet: trials of one way differ by up to {spread:.1f} times. Better tune again when it is."
+        )
     print(f"\nMedians in seconds. It counts from the model's next load on: homefire unload {found['model']}")
     if found["draft_plan"]:
         print(f"Who drafts is by your word, not as measured; see: homefire models draft {found['model']}")

@@ -87,7 +87,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A way and what its trials gave: medians in seconds, how many trials, or why it failed."""
+    """A way and what its trials gave: medians in seconds, how many trials, or why it failed; `spread` is its slowest trial by its
+    quickest, and says how quiet the machine was."""
 
     knob: str
     way: Tuning
@@ -98,6 +99,7 @@ class Tried:
     failed: str = ""
     drafted: int = 0
     accepted: int = 0
+    spread: float = 1.0
 
 
 @dataclass(slots=True)
@@ -187,7 +189,7 @@ class Search:
                 Tried(
                     turn.knob.name, way, _median(t.read for t in seen), _median(t.write for t in seen),
                     len(turn.timings.get(way, ())), way == self.best, turn.failed.get(way, ""), seen[-1].drafted,
-                    seen[-1].accepted,
+                    seen[-1].accepted, max(t.total for t in seen) / max(1e-9, min(t.total for t in seen)),
                 )
             )  # fmt: skip
 

@@ -42,6 +42,7 @@ def test_trials_are_interleaved_and_each_knob_begins_at_the_winner() -> None:
     assert [(row.knob, row.way.threads, row.won, row.trials) for row in search.tried[:3]] == [
         ("threads", 0, False, ROUNDS), ("threads", 1, False, ROUNDS), ("threads", 4, True, ROUNDS),
     ]  # fmt: skip
+    assert all(row.spread == 1 for row in search.tried)
 
 
 @pytest.mark.parametrize(("gain", "moves"), [(MARGIN / 2, False), (MARGIN * 1.1, True), (0.0, False), (-0.5, False)])
@@ -69,6 +70,7 @@ def test_a_better_median_with_a_worse_best_trial_is_noise() -> None:
     search, given = Search(Tuning(), [THREADS]), {0: [1.0, 2.0, 2.0], 1: [9.0] * 3, 4: [1.5, 1.5, 1.5]}
     play(search, lambda way: given[way.threads].pop())
     assert search.best == Tuning()
+    assert [row.spread for row in search.tried] == [2, 1, 1]
 
 
 def test_noise_alone_moves_seldom_and_a_true_gain_nearly_always() -> None:
