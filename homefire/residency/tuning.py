@@ -110,6 +110,11 @@ class _Turn:
     timings: dict[Tuning, list[Timing]] = field(default_factory=dict)
     failed: dict[Tuning, str] = field(default_factory=dict)
 
+    def idle(self, way: Tuning) -> bool:
+        """Whether it differs from what leads by a draft that proposed nothing: then all that differs is noise."""
+        drafts = self.knob.name == "draft" and way.draft_mode != "none"
+        return drafts and not any(timing.drafted for timing in self.timings[way])
+
     def best(self, way: Tuning) -> float:
         """Its quickest trial: what disturbs a trial makes it slower, never quicker."""
         return min(timing.total for timing in self.timings[way])
@@ -177,7 +182,7 @@ class Search:
         sums = {
             way: _median(timing.total for timing in timings)
             for way, timings in turn.timings.items()
-            if way not in turn.failed
+            if way not in turn.failed and (way == turn.leads or not turn.idle(way))
         }
         if sums:
             led, quickest = sums.get(turn.leads), min(sums, key=lambda way: sums[way])

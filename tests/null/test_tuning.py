@@ -28,7 +28,7 @@ def play(search: Search, seconds: Callable[[Tuning], float]) -> list[Tuning]:
         if (taken := seconds(way)) < 0:
             search.fail("it broke")
         else:
-            search.record(Timing(taken / 4, taken * 3 / 4))
+            search.record(Timing(taken / 4, taken * 3 / 4, drafted=int(way.draft_mode == "ngram-mod")))
     assert search.steps[0] == search.steps[1] == len(asked)
     return asked
 
@@ -71,6 +71,12 @@ def test_a_better_median_with_a_worse_best_trial_is_noise() -> None:
     play(search, lambda way: given[way.threads].pop())
     assert search.best == Tuning()
     assert [row.spread for row in search.tried] == [2, 1, 1]
+
+
+def test_a_draft_that_proposed_nothing_is_not_taken() -> None:
+    search = Search(Tuning(), [DRAFTS])
+    play(search, lambda way: {"none": 2.0, "ngram-mod": 1.5, "ngram-simple": 1.0}[way.draft_mode])
+    assert search.best.draft_mode == "ngram-mod", "the other one is quicker by noise alone"
 
 
 def test_noise_alone_moves_seldom_and_a_true_gain_nearly_always() -> None:
