@@ -41,6 +41,18 @@ def caches(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return said
 
 
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real requests, made-up times: a null engine's are noise."""
+    plain = tuner.measure
+
+    async def measure(*given: Any) -> Timing:
+        assert (await plain(*given)).total > 0
+        return Timing(1.0, 1.0)
+
+    monkeypatch.setattr(tuner, "measure", measure)
+
+
 def tuned(house: House) -> Tuned:
     assert house.rooms.tuning is not None
     return house.rooms.tuning.tuned
@@ -57,16 +69,7 @@ def larger(raw: bytes) -> bytes:
     return raw + bytes(4096)
 
 
-def test_it_measures_keeps_and_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = tuner.measure
-
-    async def steady(*given: Any) -> Timing:
-        """Real requests, made-up times: a null engine's are noise."""
-        assert (await plain(*given)).total > 0
-        return Timing(1.0, 1.0)
-
-    monkeypatch.setattr(tuner, "measure", steady)
-
+def test_it_measures_keeps_and_shows(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         reply = await house.call("POST", f"{MODELS}/pilot/tune", {})
         found = reply.last("done")
