@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib.metadata
 import json
 import logging
 import logging.handlers
@@ -26,14 +27,13 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import homefire
 from homefire import settings as settings_module
-from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
+from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
@@ -45,6 +45,7 @@ from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
 from homefire.messages import Usage
 from homefire.models import catalogue
+from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.installed import Model
@@ -54,12 +55,15 @@ from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, default_home, from_os
+from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.sizing import MemoryLimits, Sizing
+from homefire.residency.tuned import Tuned
+from homefire.residency.tuner import Tuner, is_trial
+from homefire.residency.tuning import Tuning
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
@@ -70,6 +74,7 @@ from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
+from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 from homefire.supervision import crash_dumps
@@ -147,6 +152,7 @@ class Daemon:
         self.blobs = Blobs(paths)
         self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
         self.roles = Roles(self.store, self.library)
+        self.adapters = Adapters(self.library)
         self.holds = Holds()
         self.conversations = Conversations(self.store)
         self.authority = Authority(
@@ -162,7 +168,14 @@ class Daemon:
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
+        self.tuned = Tuned(
+            self.store, self.library, _engine_build(), lambda: detect(with_gpus=settings.gpu_layers != 0)
+        )
         self.keeper = self._make_keeper(settings)
+        self.tuner = Tuner(
+            self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
+            usual=lambda: 0 if settings.threads else compute_threads(),
+        )  # fmt: skip
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
@@ -193,6 +206,7 @@ class Daemon:
         await asyncio.to_thread(self.kv.open, self._has_family)
         await self.roles.open()
         await self.advice.open()
+        await self.tuned.open()
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -225,6 +239,7 @@ class Daemon:
                 kv=self.kv,
                 telemetry=self.telemetry,
                 spans=self.spans or NoSpans(),
+                tuning=TuningRooms(self.tuner, self.tuned),
             )
         )
 
@@ -298,12 +313,14 @@ class Daemon:
         return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded, book=book)
 
     def _make_engine(self, name: str, smaller: bool = False) -> Engine:
-        self.holds.check(name)
-        model = self.library.get(name)
+        self.holds.check(base_of(name))
+        model = self.library.get(base_of(name))
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
+        require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
+        spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
-        return LlamaCpp(spec, self.restarts, self.watched.metrics.spent, self._keeping(spec))
+        return LlamaCpp(spec, self.restarts, spent, self._keeping(spec))
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -316,35 +333,46 @@ class Daemon:
         return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
-        """How the model is loaded; `smaller`: the second time, after the memory ran out."""
-        model = self.library.get(name)
+        """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
+        model, worker = self.library.get(base_of(name)), WorkerName(name)
         small = model.size_bytes < SMALL_BYTES
         whole = min(model.facts.context_length or LARGEST_DEFAULT_CONTEXT, LARGEST_DEFAULT_CONTEXT)
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
+        trial = self.tuner.trial(name)
+        way = trial or (self.tuned.way(model.name) if chats else Tuning())
+        threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
+        batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
+        adapters = self.adapters.of_engine(name) if chats and trial is None else []
         spec = EngineSpec(
-            name=model.name,
+            name=worker,
             path=model.path,
             context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
             slots=max(1, slots // 2) if smaller else slots,
-            threads=max(1, int(compute_threads(self.settings.threads) * self.levers.threads)),
+            threads=max(1, int(compute_threads(threads) * self.levers.threads)),
             gpu_layers=self.settings.gpu_layers,
             load_seconds=self.settings.load_seconds,
-            log=self.paths.engine_log(model.name),
-            socket=self.paths.engine_socket(model.name),
+            log=self.paths.engine_log(worker),
+            socket=self.paths.engine_socket(worker),
             kind=model.facts.kind,
-            batch=self.levers.batch_size if chats else 0,
+            batch=batch,
             hang_seconds=self.settings.hang_seconds,
+            adapters=tuple(AdapterFile(str(each.digest), each.path) for each in adapters),
+            drafting=self.tuned.drafting(way),
+            kv_type=way.kv_type,
+            flash_attention=way.flash_attention,
+            logical_batch=logical,
         )
-        if not chats or not self.settings.kv_quota_mib:
+        # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
+        if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:
             return spec
-        family = family_of(spec, _identity(model), version("xllamacpp"))
+        family = family_of(spec, _identity(model), _engine_build())
         return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:
         """What the child really took goes into the next estimate."""
-        if engine.pid is not None and self._serving:
+        if engine.pid is not None and self._serving and not is_trial(name):
             self._beside(self._measure(name, process_memory(engine.pid)))
 
     def _written(self, name: str, usage: Usage, rate: float) -> None:
@@ -359,6 +387,7 @@ class Daemon:
 
     async def _time(self, name: str, filled: int, rate: float) -> None:
         try:
+            name = base_of(name)
             if self.library.get(name).size_bytes < SMALL_BYTES:  # bound by its overhead, not by the memory
                 return
             if (
@@ -370,10 +399,15 @@ class Daemon:
 
     async def _measure(self, name: str, taken: int) -> None:
         try:
-            spec = self._spec(name)
+            spec, name = self._spec(name), base_of(name)
+            if spec.adapters or spec.drafting.model:  # the estimate is of the model alone
+                return
             shared = self.library.get(name).size_bytes >= SMALL_BYTES  # then all slots share one context
             context = spec.context if shared else spec.context * spec.slots
-            found = await asyncio.to_thread(self.advice.fit, name, context, spec.slots)
+            found = await asyncio.to_thread(
+                self.advice.fit, name, context, spec.slots, spec.kv_type, micro_batch=spec.batch,
+                flash_attention=spec.flash_attention is not False,
+            )  # fmt: skip
             # What lies on a GPU does not show in the process's memory.
             if found.gpu_bytes or found.total_bytes < SMALLEST_MEASURED:
                 return
@@ -441,6 +475,12 @@ class _Levers:
         """A context window as it is to be now."""
         return tokens if self.context >= 1 else max(min(tokens, SMALLEST_CONTEXT), int(tokens * self.context))
 
+    def batches(self, batch: int, logical: int) -> tuple[int, int]:
+        """The batches of a load, as tuned, but no larger than the governor allows."""
+        if self.batch_size and self.batch_size < (batch or USUAL_BATCH):
+            return self.batch_size, 0
+        return batch, logical
+
     def set_threads(self, share: float) -> None:
         self.threads = share
 
@@ -505,6 +545,14 @@ def _user_folder(paths: Paths) -> Path:
         return Path.home()
     except RuntimeError:  # a system's account without one
         return paths.home
+
+
+def _engine_build() -> str:
+    """Names the build that runs models here. What was measured with another says nothing of this one."""
+    try:
+        return f"xllamacpp {importlib.metadata.version('xllamacpp')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _machine() -> Machine:

@@ -259,6 +259,14 @@ class ModelPinned(ClientError):
     default_step = "Unpin it first: homefire models unpin NAME"
 
 
+class AdapterMismatch(ClientError):
+    """The adapter was made for another model: another architecture, other shapes, or another file."""
+
+    code = "adapter_mismatch"
+    status = 422
+    default_step = "Import it again for the model that it was made for: homefire models import FILE --base NAME"
+
+
 class BadModelFile(ClientError):
     """The file is not a sound GGUF: truncated, corrupt, or of a kind that cannot be run."""
 

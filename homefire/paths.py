@@ -48,6 +48,23 @@ class ModelName(str):
         return super().__new__(cls, text)
 
 
+class WorkerName(ModelName):
+    """The name of an engine beside a model's own: BASE+ADAPTER for one with adapters, NAME~WORD for one that is measured. What
+    stands between the signs are model names. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> WorkerName:
+        for part in re.split(r"[+~]", text):
+            ModelName(part)
+        return str.__new__(cls, text)
+
+
+def base_of(name: str) -> str:
+    """The model that an engine of this name runs."""
+    return re.split(r"[+~]", name, maxsplit=1)[0]
+
+
 class KeyName(str):
     """A key's name as a person gives it: 1 to 64 printable characters. Raises InvalidRequest otherwise."""
 

@@ -58,7 +58,9 @@ class Settings:
     model: str = _row(
         "", "Model that answers when a request names none; empty: the one of the role main, else the pilot."
     )
-    threads: int = _row(0, "Threads a model computes with; 0: physical cores less one, at least one.", 0, 1024)
+    threads: int = _row(
+        0, "Threads a model computes with; 0: as tuned, else physical cores less one, at least one.", 0, 1024
+    )
     context: int = _row(0, "Context window in tokens; 0: the model's own, at most 8192.", 0, 10_000_000)
     slots: int = _row(0, "Answers a model works on at once; 0: 8 for files under 100 MB, 4 for others.", 0, 256)
     gpu_layers: int = _row(-1, "Layers to keep on a GPU; -1: as many as fit, 0: none.", -1, 10_000)

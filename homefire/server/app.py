@@ -45,6 +45,7 @@ from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
+from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
 from homefire.telemetry import Telemetry
 
@@ -72,6 +73,7 @@ class Rooms:
     kv: KvShelf | None = None
     telemetry: Telemetry | None = None
     spans: Spans = NO_SPANS
+    tuning: TuningRooms | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -98,6 +100,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_own(rooms),
         *_keys(rooms),
         *_models(rooms),
+        *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
         *_conversations(rooms),
@@ -139,9 +142,7 @@ def _answering(rooms: Rooms) -> Answering:
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
     answering = _answering(rooms)
-    own = memory.ResidencyRoutes(
-        rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name), rooms.kv
-    )
+    own = memory.ResidencyRoutes(rooms.keeper, lambda name: answering.place(answering.resolve(name)), rooms.kv)
     one = f"{AT}/models/{{name}}"
     return [
         RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),
@@ -220,9 +221,14 @@ def _keys(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _usual_cache(name: str) -> str:
+    return "F16"
+
+
 def _models(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word come before those with a name in its place."""
-    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home)
+    cache = _usual_cache if rooms.tuning is None else rooms.tuning.tuned.cache_of
+    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home, cache)
     one, each = f"{AT}/models/{{name}}", f"{AT}/downloads/{{id}}"
     return [
         RouteRow("GET", f"{AT}/models", "The installed models, room on the disk, roles; fit", own.installed),
@@ -254,6 +260,19 @@ def _models(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{each}/resume", "Go on with it", own.resume),
         RouteRow("POST", f"{each}/cancel", "End it and drop what came", own.cancel),
         RouteRow("POST", f"{each}/watch", "Its progress", own.watch, answer=STREAM),
+    ]
+
+
+def _tuning(rooms: Rooms) -> list[RouteRow]:
+    if rooms.tuning is None:
+        return []
+    own = TuningRoutes(rooms.tuning, rooms.models.library, rooms.models.holds)
+    one = f"{AT}/models/{{name}}"
+    return [
+        RouteRow("GET", f"{one}/tuning", "How it is run here: measured, and who drafts for it", own.see),
+        RouteRow("DELETE", f"{one}/tuning", "Forget what was measured of it", own.forget, status=204),
+        RouteRow("POST", f"{one}/tune", "Measure how it runs best here", own.tune, TuneBody, STREAM),
+        RouteRow("PUT", f"{one}/draft", "Who drafts for it", own.draft, DraftBody),
     ]
 
 

@@ -62,6 +62,9 @@ class Metrics:
         self.tokens[model, "prompt_read"] += tokens.read
         self.tokens[model, "prompt_cached"] += tokens.cached
         self.tokens[model, "written"] += tokens.written
+        if tokens.drafted:
+            self.tokens[model, "drafted"] += tokens.drafted
+            self.tokens[model, "drafts_accepted"] += tokens.accepted
 
     def families(self) -> list[Family]:
         """The counters as metrics."""

@@ -133,6 +133,10 @@ RIGHTS: dict[str, Right] = {
          f"POST {_DOWNLOAD}/cancel", f"POST {_DOWNLOAD}/watch"],
         Right(MODELS),
     ),
+    **dict.fromkeys(
+        [f"GET {_MODEL}/tuning", f"DELETE {_MODEL}/tuning", f"POST {_MODEL}/tune", f"PUT {_MODEL}/draft"],
+        Right(MODELS),
+    ),
     "DELETE /api/delete": Right(MODELS, "model removed"),
     f"DELETE {_MODEL}": Right(MODELS, "model removed"),
     f"DELETE {_AT}/kept": Right(MODELS, "kept caches deleted"),

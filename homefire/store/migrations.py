@@ -107,4 +107,12 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
     CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
     """,
+    # 9: the quickest way to run a model as measured, and who drafts for it by a person's word. `model` of a tuning is a digest.
+    """
+    CREATE TABLE tunings (
+        model TEXT NOT NULL, engine TEXT NOT NULL, machine TEXT NOT NULL, body TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (model, engine, machine)
+    ) STRICT;
+    CREATE TABLE draft_plans (model TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
 )
