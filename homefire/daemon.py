@@ -69,6 +69,7 @@ from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
 
 log = logging.getLogger("homefire.daemon")
@@ -159,6 +160,8 @@ class Daemon:
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
+        if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
+            log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()

@@ -109,6 +109,7 @@ class Keeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -202,6 +203,7 @@ class Keeper:
         self._backoffs.pop(model, None)
         self._book.forget(model)
         self._shelf.came(model)
+        self._demand.wishes.pop(model, None)
 
     async def evict(self, model: str) -> None:
         """Unloads the model and waits until it is gone; answers under way on it break."""
@@ -467,7 +469,8 @@ class Keeper:
             self._room = await self._sizes.room(self._held())
             self._demand.forget(self._clock())
             self._step()
-            await self._tend_shelf()
+            if self._tending is None or self._tending.done():  # reading may take long; looking must not wait for it
+                self._tending = self._spawn(self._tend_shelf())
 
     async def _measure(self, model: str, resident: _Resident) -> None:
         """A model never gets back what it once took: a cache that is empty now fills again."""
