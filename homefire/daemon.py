@@ -1,7 +1,7 @@
 """The daemon: builds the rooms, hands them to each other, starts and stops them. The only file that knows everybody.
 
 Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
-everything else goes to the log. `--doctor` prints the offline checks instead and ends.
+everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
 Promises: one daemon a home (a lock that the kernel releases, whatever happens); nothing listens before the rules of
 `server/listen.py` hold; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
 Does not cover: running as a system service (`packaging/`, not in this version).
@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -60,17 +61,21 @@ from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
 from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
+from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
+from homefire.telemetry import Facts, Telemetry
 
 log = logging.getLogger("homefire.daemon")
 
@@ -91,6 +96,7 @@ def main() -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m homefire.daemon", description="The Homefire daemon.")
     parser.add_argument("--doctor", action="store_true", help="print the offline checks as JSON and end")
+    parser.add_argument("--diagnose", metavar="JSON", help="write a bundle as these options say and end")
     arguments = parser.parse_args()
     paths = Paths(default_home())
     if arguments.doctor:
@@ -98,16 +104,32 @@ def main() -> int:
 
         print(json.dumps(asyncio.run(check_all(paths))))
         return 0
+    if arguments.diagnose:
+        return _diagnose(paths, json.loads(arguments.diagnose))
     try:
+        require_floors()
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), listen(settings, paths) as listening:
+        with _only_daemon(paths), _crash_dump(paths), listen(settings, paths) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
         _first_line({"failed": problem.envelope()})
         return 1
+    return 0
+
+
+def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
+    from homefire.diagnose.bundle import write
+
+    try:
+        target = Path(options["output"])
+        found = write(target, paths, os.environ, logs=options["logs"], anonymous=options["anonymous"])
+    except HomefireError as problem:
+        print(json.dumps({"failed": problem.envelope()}))
+        return 1
+    print(json.dumps(found))
     return 0
 
 
@@ -154,7 +176,10 @@ class Daemon:
             governor=self.regulator.view if settings.governor_seconds else lambda: None,
             restarts=self.restarts.rows,
             crashes=self.restarts.counts,
+            pulls=lambda: self.pulls.outcomes,
         )
+        self.telemetry = Telemetry(paths, self._facts)
+        self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -172,6 +197,7 @@ class Daemon:
         await self.authority.open()
         await self.far.open()
         await self.keeper.open()
+        self.telemetry.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -197,6 +223,8 @@ class Daemon:
                 watched=self.watched,
                 far=self.far,
                 kv=self.kv,
+                telemetry=self.telemetry,
+                spans=self.spans or NoSpans(),
             )
         )
 
@@ -238,6 +266,10 @@ class Daemon:
         for task in self._measuring:
             task.cancel()
         await self.web.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
+        with contextlib.suppress(HomefireError):
+            self.telemetry.tick()
         with contextlib.suppress(HomefireError):
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
@@ -349,6 +381,17 @@ class Daemon:
         except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 
+    def _facts(self) -> Facts:
+        """What telemetry may know, if a person turned it on."""
+        machine, requests = detect(), Counter[str]()
+        for (_, route, _), times in self.watched.metrics.requests.items():
+            requests[route] += times
+        models = tuple((model.facts.architecture, model.facts.parameters) for model in self.library.all())
+        errors = {code: times for (code,), times in self.watched.metrics.counted("errors_total").items()}
+        return Facts(
+            homefire.__version__, machine.system, machine.cores, machine.memory_bytes, models, requests, errors
+        )
+
     def _unready(self) -> list[str]:
         reasons = [] if self._serving else ["starting or stopping"]
         default = self._default_model()
@@ -365,6 +408,7 @@ class Daemon:
                 await self.authority.flush()
                 await self.conversations.purge()
                 self.kv.tidy()
+                self.telemetry.tick()
             except HomefireError as problem:
                 log.warning("housekeeping: %s", problem.message)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -564,6 +608,17 @@ def _log_to(paths: Paths) -> None:
     logging.raiseExceptions = False  # a full disk must not turn each log line into a trace on standard error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+@contextlib.contextmanager
+def _crash_dump(paths: Paths) -> Iterator[None]:
+    """The daemon's own last words, should it die of a signal. Its children have theirs from `supervision/child.py`."""
+    crash_dumps.sweep(paths.logs)
+    crash_dumps.enable(file := crash_dumps.beside(paths.daemon_log))
+    try:
+        yield
+    finally:
+        crash_dumps.ended(file)
 
 
 def _first_line(value: dict[str, Any]) -> None:

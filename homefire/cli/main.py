@@ -35,6 +35,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "tls": ("tls", "certificates for reaching this daemon from other machines"),
     "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),
     "doctor": ("doctor", "what is wrong here and what to do"),
+    "diagnose": ("diagnose", "write one file about this Homefire that a person may read and hand on"),
+    "telemetry": ("telemetry", "off unless you turn it on: see every field, the records, and send them"),
     "bench": ("checkout", "measure (in a checkout)"),
     "pilot": ("checkout", "make the built-in model (in a checkout)"),
 }

@@ -220,7 +220,7 @@ class Keeper:
         if resident is None or resident.life is None:
             return False
         if now or resident.state == "starting":
-            self.decisions.note("unloaded", model, "A person asked for it, at once.")
+            self.decisions.note("unloaded", model, "A person asked for it, at once.", {"why": "asked"})
             await self.evict(model)
         else:
             resident.leaving = True
@@ -234,7 +234,7 @@ class Keeper:
         for name, resident in list(self._residents.items()):
             if resident.state == "ready" and not resident.leases and name not in wanted | self._pins:
                 log.warning("'%s' leaves the memory: %s", name, reason)
-                self.decisions.note("evicted", name, reason)
+                self.decisions.note("evicted", name, reason, {"why": "governor"})
                 await self.evict(name)
 
     def look(self) -> None:
@@ -393,7 +393,8 @@ class Keeper:
             "scarce": "Other programs need the memory, and it was idle.",
             "asked": "A person asked for it.",
         }
-        facts = {"bytes": dict(resident.bytes), "per_minute": round(60 * self._demand.rate(model, self._clock()), 2)}
+        rate = round(60 * self._demand.rate(model, self._clock()), 2)
+        facts = {"why": why, "bytes": dict(resident.bytes), "per_minute": rate}
         self.decisions.note("unloaded" if why == "asked" else "evicted", model, words[why], facts)
         log.info("'%s' leaves the memory: %s", model, words[why])
         resident.state = "stopping"

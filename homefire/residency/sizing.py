@@ -40,7 +40,7 @@ OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 TAIL = 600
-PLACES_AND_TIMES = frozenset({"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads"})
+PLACES_AND_TIMES = frozenset({"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept"})
 
 
 @dataclass(frozen=True, slots=True)

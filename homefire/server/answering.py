@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from homefire.dialects.spent import TAIL, read_total
-from homefire.engines.engine import Counts, Reranks, require_kind
+from homefire.engines.engine import Answer, Counts, Reranks, require_kind
 from homefire.errors import UnknownModel, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
@@ -30,6 +30,7 @@ from homefire.models import Library
 from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
+from homefire.server.spans import NoSpans, Spans
 
 # What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
 USUAL_ANSWER, CHARACTERS = 512, 4
@@ -51,6 +52,7 @@ class Asking:
 NOBODY = Asking()
 # Who hears how many tokens an answer of this caller took; None: nobody.
 Meter = Callable[[str], Callable[[int], None] | None]
+NO_SPANS = NoSpans()
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 
 
@@ -90,7 +92,7 @@ class Metered:
 class Answered:
     """An Answer under way, and who gives it; `failed` are those that were asked before."""
 
-    answer: Begun
+    answer: Answer
     name: str
     failed: tuple[Failed, ...]
     headers: list[tuple[bytes, bytes]]
@@ -119,6 +121,7 @@ class Answering:
         library: Library,
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
+        spans: Spans = NO_SPANS,
         *,
         meter: Meter = lambda caller: None,
     ) -> None:
@@ -127,6 +130,7 @@ class Answering:
         self.far = far
         self._roles = roles
         self._meter = meter
+        self._spans = spans
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
@@ -161,14 +165,15 @@ class Answering:
 
         spend = self._meter(asking.key)
         metered = None if spend is None else Metered(_cost(request) - (request.sampling.max_tokens or USUAL_ANSWER))
-        won = await first_that_answers(order, attempt)
-        try:
-            self._note(request.model, won)
-            yield Answered(won.value, won.name, won.failed, won.headers, metered)
-        finally:
-            if spend is not None and metered is not None:
-                spend(metered.tokens)
-            await won.value.close()
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(order, attempt)
+            try:
+                self._note(request.model, won)
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, won.headers, metered)
+            finally:
+                if spend is not None and metered is not None:
+                    spend(metered.tokens)
+                await won.value.close()
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
         """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""
@@ -201,7 +206,9 @@ class Answering:
             async with await self._ensure(asked, asking) as lease:
                 return await lease.engine.embed(asked)
 
-        won = await first_that_answers(self._order(request.model), attempt)
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(self._order(request.model), attempt)
+            watch.embedded(won.name, won.value.tokens)
         self._note(request.model, won)
         if (spend := self._meter(asking.key)) is not None:
             spend(won.value.tokens)

@@ -29,11 +29,11 @@ from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
-from homefire.server.answering import Answering
+from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import RouteRow, docs_page, openapi
-from homefire.server.door import Door
+from homefire.server.door import OPEN, Door
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -42,8 +42,11 @@ from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
 from homefire.server.scopes import Principal, right_of
+from homefire.server.spans import Spans
+from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
 from homefire.store import Conversations
+from homefire.telemetry import Telemetry
 
 STREAM = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -67,6 +70,8 @@ class Rooms:
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    telemetry: Telemetry | None = None
+    spans: Spans = NO_SPANS
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -96,6 +101,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_residency(rooms),
         *_engines(rooms),
         *_conversations(rooms),
+        *_telemetry(rooms),
         *_described(docs),
     ]
     docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
@@ -121,9 +127,8 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(
-        rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles, meter=rooms.authority.meter
-    )
+    found = rooms.models.roles.roles
+    return Answering(rooms.keeper, rooms.models.library, rooms.far, found, rooms.spans, meter=rooms.authority.meter)
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
@@ -139,7 +144,7 @@ def _residency(rooms: Rooms) -> list[RouteRow]:
         ),
         RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
         RouteRow("GET", f"{AT}/kept", "KV caches of conversations on the disk", own.kept),
-        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept),
+        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept, status=204),
         RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
         RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
     ]
@@ -282,6 +287,16 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _telemetry(rooms: Rooms) -> list[RouteRow]:
+    own = TelemetryRoutes(rooms.telemetry)
+    at = f"{AT}/telemetry"
+    return [
+        RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
+        RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
+        RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
+    ]
+
+
 def _described(docs: _Docs) -> list[RouteRow]:
     return [
         RouteRow("GET", "/openapi.json", "This description", docs.description),
@@ -304,7 +319,7 @@ class _Docs:
 
     def _description(self) -> dict[str, Any]:
         if self._made is None:
-            self._made = openapi(self.rows, homefire.__version__)
+            self._made = openapi(self.rows, homefire.__version__, OPEN)
         return self._made
 
 
@@ -322,7 +337,9 @@ class _Methods:
         row = self._rows.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if row is None:
             allowed = ", ".join(sorted(self._rows))
-            raise MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem.allowed = allowed
+            raise problem
         principal: Principal | None = scope["homefire.principal"]
         if principal is not None:  # the door lets nobody else through than to its open routes
             principal.require(row.right.needs)

@@ -20,7 +20,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homefire.errors import HomefireError, HostRefused, InternalError, OriginRefused, RateLimited
+from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused, RateLimited
 from homefire.server.authority import Authority
 from homefire.server.request import ClientGone
 from homefire.server.scopes import UNLIMITED, Principal
@@ -124,15 +124,18 @@ class Door:
             if not started:
                 await send_error(send_safely, ended[0], envelope)
         except HomefireError as problem:
+            scope["homefire.error"] = problem.code
             if problem.status in (401, 403, 429):
                 client = scope.get("client")
                 self._authority.refused(problem.code, client[0] if client else "")
             if started:
-                log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
+                # The code alone: an engine's message may quote the request.
+                log.warning("%s failed after its answer began: %s", scope["path"], problem.code)
                 raise
             await send_error(send_safely, problem, envelope)
         except Exception as problem:  # a defect: the daemon lives on, the client gets a code, the log gets the trace
             log.exception("defect in %s %s", scope["method"], scope["path"])
+            scope["homefire.error"] = InternalError.code
             if started:
                 raise
             await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
@@ -201,5 +204,7 @@ async def send_error(send: Send, problem: HomefireError, envelope: Envelope = Ho
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(problem, RateLimited):
         headers.append((b"retry-after", str(problem.retry_after).encode()))
+    if isinstance(problem, MethodNotAllowed):
+        headers.append((b"allow", problem.allowed.encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

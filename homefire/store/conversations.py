@@ -85,7 +85,7 @@ class Conversations:
 
         def change(c: apsw.Connection) -> None:
             c.execute(
-                f"INSERT INTO conversations ({_CONVERSATION}, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO conversations ({_CONVERSATION}, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
                 (made.id, title, model, system, None, now, now, owner or ""),
             )
             _index(c, made.id, "title", title)
@@ -99,7 +99,7 @@ class Conversations:
         """Conversations without messages, newest first, and whether there are more. `words` must all occur."""
 
         def query(c: apsw.Connection) -> list[Conversation]:
-            sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"
+            sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"  # nosec B608 # our own columns
             values: list[Any] = []
             if owner is not None:
                 sql += " AND owner = ?"
@@ -132,7 +132,7 @@ class Conversations:
             _require(c, conversation_id, owner)
             for name, value in changes.items():
                 column = {"title": "title", "model": "model", "system": "system"}[name]
-                c.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))
+                c.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))  # nosec B608 # one of three words
                 if name == "title":
                     _index(c, conversation_id, "title", value or "")
             return _load(c, conversation_id, owner)
@@ -274,7 +274,7 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
         if c.execute(known, (message.parent_id, conversation_id)).fetchone() is None:
             raise UnknownMessage(f"The conversation has no message '{message.parent_id}'.", param="parent_id")
     c.execute(
-        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL)",
+        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL)",  # nosec B608 # our own columns
         (
             conversation_id,
             message.id,
@@ -302,9 +302,9 @@ def _require(c: apsw.Connection, conversation_id: str, owner: str | None) -> str
 
 def _load(c: apsw.Connection, conversation_id: str, owner: str | None) -> Conversation:
     _require(c, conversation_id, owner)
-    row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+    row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()  # nosec B608 # our own columns
     assert row is not None
-    rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))
+    rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))  # nosec B608 # our own columns
     return replace(Conversation(*row), messages=tuple(_message(found) for found in rows))
 
 
