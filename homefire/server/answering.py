@@ -50,9 +50,9 @@ class Asking:
 
 
 NOBODY = Asking()
+NO_SPANS = NoSpans()
 # Who hears how many tokens an answer of this caller took; None: nobody.
 Meter = Callable[[str], Callable[[int], None] | None]
-NO_SPANS = NoSpans()
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 
 
@@ -129,8 +129,8 @@ class Answering:
         self.library = library
         self.far = far
         self._roles = roles
-        self._meter = meter
         self._spans = spans
+        self._meter = meter
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""

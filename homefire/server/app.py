@@ -127,8 +127,14 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    found = rooms.models.roles.roles
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, found, rooms.spans, meter=rooms.authority.meter)
+    return Answering(
+        rooms.keeper,
+        rooms.models.library,
+        rooms.far,
+        rooms.models.roles.roles,
+        rooms.spans,
+        meter=rooms.authority.meter,
+    )
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:

@@ -202,9 +202,9 @@ async def send_error(send: Send, problem: HomefireError, envelope: Envelope = Ho
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if problem.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    if isinstance(problem, RateLimited):
-        headers.append((b"retry-after", str(problem.retry_after).encode()))
     if isinstance(problem, MethodNotAllowed):
         headers.append((b"allow", problem.allowed.encode()))
+    if isinstance(problem, RateLimited):
+        headers.append((b"retry-after", str(problem.retry_after).encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -150,8 +150,8 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/links": Right(ADMIN, "link made"),
     f"GET {_AT}/keys": Right(ADMIN),
     f"GET {_AT}/audit": Right(ADMIN),
-    f"GET {_AT}/telemetry": Right(MODELS),
-    f"PUT {_AT}/telemetry": Right(ADMIN, "telemetry turned"),
+    f"GET {_AT}/telemetry": Right(ADMIN),
+    f"PUT {_AT}/telemetry": Right(ADMIN, "telemetry set"),
     f"POST {_AT}/telemetry/send": Right(ADMIN, "telemetry sent"),
     # These three write their entry in the transaction that changes the key (`store/keys.py`).
     f"POST {_AT}/keys": Right(ADMIN),
