@@ -31,7 +31,7 @@ from homefire.server.protocol import TimedProtocol
 from homefire.settings import Settings
 
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
-ANY = ("0.0.0.0", "::")
+ANY = ("0.0.0.0", "::")  # nosec B104 # words to compare a setting with
 BACKLOG = 1024
 
 
@@ -146,7 +146,7 @@ def _tls(settings: Settings, paths: Paths) -> tuple[ssl.SSLContext, Path, Path]:
     context.set_alpn_protocols(["http/1.1"])
     try:
         # A password would be asked for on a terminal that is not there.
-        context.load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(certificate, key, password="")  # nosec B106 # none, on purpose
     except (ssl.SSLError, OSError, ValueError) as problem:
         reason = getattr(problem, "reason", None) or getattr(problem, "strerror", None) or "they are not understood"
         raise TlsNotReady(f"{certificate} and {key} do not work together: {reason}.") from None

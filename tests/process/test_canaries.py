@@ -1,7 +1,8 @@
 """200 secrets go through a real daemon, rightly and wrongly; afterwards none is found where it does not belong.
 
 Promises: searched are every byte of every answer that is no place for it, all files of the home but the two that keep keys, the
-database's log among them, the environment and command line of every child, also of one that crashed with a secret in its prompt.
+database's log among them, the bundle of `homefire diagnose`, the environment and command line of every child, also of one that
+crashed with a secret in its prompt.
 Does not cover: the memory of processes; far engines over TLS (`tests/process/test_far_engines.py`).
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import secrets
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +161,13 @@ def test_no_canary_is_found_where_it_does_not_belong(new_daemon: Callable[..., R
         assert [canary for canary in secret if canary.encode() in held] == [], pid
     mine = Path(f"/proc/{daemon.pid}/environ").read_bytes()
     assert in_environment["HF_TOKEN"].encode() in mine, "the control: the search finds what is there"
+    bundle = daemon.home.parent / "bundle.zip"
+    assert daemon.cli("diagnose", "--output", str(bundle)).returncode == 0
+    with zipfile.ZipFile(bundle) as opened:
+        assert len(opened.namelist()) >= 5
+        for name in opened.namelist():
+            data = opened.read(name)
+            assert [canary for canary in secret if canary.encode() in data] == [], name
     daemon.stop()
     keeps = {daemon.paths.keys, daemon.paths.secrets}
     searched = 0
