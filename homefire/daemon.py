@@ -568,6 +568,13 @@ def _run(daemon: Daemon) -> None:
         uvloop.run(daemon.serve())
 
 
+def _upgraded(**given: Any) -> Any:
+    """The protocol of a WebSocket, loaded with the first one."""
+    from homefire.server.upgrade import LimitedSocket
+
+    return LimitedSocket(**given)
+
+
 def _make_server(app: Any, listening: Listening) -> Any:
     import uvicorn
 
@@ -599,7 +606,7 @@ def _make_server(app: Any, listening: Listening) -> Any:
     config = uvicorn.Config(
         app,
         http=TimedProtocol,
-        ws="none",
+        ws=_upgraded,  # type: ignore[arg-type]
         lifespan="off",
         log_config=None,
         access_log=False,

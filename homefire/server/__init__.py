@@ -1,8 +1,8 @@
-"""The server: HTTP routes behind a guard and a key.
+"""The server: HTTP routes and a WebSocket behind a guard and a key.
 
 Promises: no route is open but those listed in `door.py`; every failure is one envelope with a stable code; a client that goes
 away frees what it held; tokens pass through as bytes.
-Does not cover: WebSocket, gRPC, TLS, scopes (not in this version); listening (`daemon.py`).
+Does not cover: starting and stopping (`daemon.py`).
 """
 
 from homefire.server.app import Rooms, build_app

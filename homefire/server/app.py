@@ -32,8 +32,11 @@ from homefire.server import system_routes as system
 from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
+from homefire.server.chatting import Chatting
 from homefire.server.description import RouteRow, docs_page, openapi
 from homefire.server.door import OPEN, Door
+from homefire.server.event_socket import EventSocket
+from homefire.server.inside import Inside
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -87,8 +90,17 @@ def build_app(rooms: Rooms) -> ASGIApp:
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
     envelopes = {row.path: row.errors for row in rows if row.errors is not None}
     scheme = "https" if rooms.identity.tls else "http"
-    door = Door(router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme)
+    inside = Inside(router)
+    events = EventSocket(rooms.authority, inside, chatting(rooms))
+    door = Door(
+        router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme, sockets={events.path: events}
+    )
     return Counted(door, rooms.watched.metrics)
+
+
+def chatting(rooms: Rooms) -> Chatting:
+    """How WebSocket and gRPC chat."""
+    return Chatting(_answering(rooms), rooms.identity.default_model, rooms.body_limit)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:

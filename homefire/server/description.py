@@ -122,6 +122,10 @@ def docs_page(description: dict[str, Any]) -> bytes:
         "<meta name=viewport content='width=device-width, initial-scale=1'><h1>Homefire: the HTTP interface</h1>"
     )
     parts.append("<p>Machine-readable: <a href=/openapi.json>/openapi.json</a>. Errors come in one envelope.</p>")
+    parts.append(
+        "<p><code>GET /homefire/v1/events</code> upgrades to a WebSocket: typed events, and chats whose pieces come as "
+        "events. Its messages stand in docs/api.md.</p>"
+    )
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             parts.append(

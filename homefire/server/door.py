@@ -4,7 +4,8 @@ The guard is what a CORS layer is not: it refuses. Exactly one Host, and one tha
 rebinding fails here); an Origin only of the page itself; no request that a browser marks as coming from another site.
 Promises: deny by default: the open routes are the list below, all others need a principal, also those that do not exist;
 every failure, also a defect, leaves as one envelope; every answer carries the security headers; a request whose key is revoked
-or expires while it runs is ended then: 401 if nothing was sent yet, else the connection breaks.
+or expires while it runs is ended then: 401 if nothing was sent yet, else the connection breaks. A WebSocket passes the same guard
+before anything is accepted; what is refused then is an HTTP answer like any other.
 Does not cover: which principal may do what (`scopes.py`, held against the table of routes in `app.py`).
 """
 
@@ -14,13 +15,21 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused, RateLimited
+from homefire.errors import (
+    HomefireError,
+    HostRefused,
+    InternalError,
+    MethodNotAllowed,
+    OriginRefused,
+    RateLimited,
+    UnknownRoute,
+)
 from homefire.server.authority import Authority
 from homefire.server.request import ClientGone
 from homefire.server.scopes import UNLIMITED, Principal
@@ -49,12 +58,14 @@ SECURITY_HEADERS: list[tuple[bytes, bytes]] = [
 
 # How an error reads for the clients of a route: its JSON.
 Envelope = Callable[[HomefireError], dict[str, Any]]
+# Takes a WebSocket over from the door, with its headers by name, from before it is accepted to its end.
+Socket = Callable[[Scope, Receive, Send, dict[str, str]], Awaitable[None]]
 
 
 class Door:
     """See the module's text. `hosts` are the accepted Host values, lower case, with the port; `static` the page's files at
     the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours;
-    `scheme` that of the page's own origin."""
+    `scheme` that of the page's own origin; `sockets` the WebSockets by their path."""
 
     def __init__(
         self,
@@ -65,8 +76,10 @@ class Door:
         envelopes: Mapping[str, Envelope] = MappingProxyType({}),
         *,
         scheme: str = "http",
+        sockets: Mapping[str, Socket] = MappingProxyType({}),
     ) -> None:
         self._app = app
+        self._sockets = sockets
         self._authority = authority
         self._hosts = frozenset(hosts)
         self._origins = frozenset(f"{scheme}://{host}" for host in self._hosts)
@@ -78,8 +91,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            # No WebSocket route exists; closing before accepting is a 403.
-            await send({"type": "websocket.close", "code": 1008})
+            scope["method"] = "GET"  # as which it began
+            await self._open_socket(scope, receive, send)
             return
         started, running = False, True
         ended: list[HomefireError] = []
@@ -141,6 +154,38 @@ class Door:
             await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
         finally:
             running = False
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accepted = False
+
+        async def send_socket(message: Message) -> None:
+            nonlocal accepted
+            accepted = accepted or message["type"] == "websocket.accept"
+            if message["type"].startswith("http."):
+                if message["type"] == "http.response.start":
+                    message = {**message, "headers": [*message["headers"], *SECURITY_HEADERS]}
+                message = {**message, "type": f"websocket.{message['type']}"}
+            await send(message)
+
+        try:
+            headers = self._guard(scope)
+            if scope["path"] not in self._sockets:
+                self._authority.identify(headers)
+                raise UnknownRoute(f"There is no WebSocket at {scope['path'][:200]}.")
+            if (
+                "cookie" in headers
+                and not _same_origin(headers)
+                and not headers.keys() & {"authorization", "x-api-key"}
+            ):
+                raise OriginRefused("A WebSocket with the page's login must come from the page itself.")
+            await self._sockets[scope["path"]](scope, receive, send_socket, headers)
+        except HomefireError as problem:
+            scope["homefire.error"] = problem.code
+            if problem.status in (401, 403, 429):
+                self._authority.refused(problem.code, (scope.get("client") or ("",))[0])
+            if accepted:
+                raise
+            await send_error(send_socket, problem)
 
     def _admit(self, scope: Scope) -> Principal | None:
         headers = self._guard(scope)

@@ -164,8 +164,22 @@ RIGHTS: dict[str, Right] = {
 }  # fmt: skip
 
 NOTHING_SAID = Right(())
+# What a WebSocket's client may say, and what it may subscribe to -> the route that means the same ("": any key may).
+MESSAGES: dict[str, str] = {
+    **dict.fromkeys(["authorise", "subscribe", "unsubscribe", "cancel"], ""),
+    **dict.fromkeys(["chat", "tokens"], "POST /v1/chat/completions"),
+    **dict.fromkeys(["decisions", "residency"], f"GET {_AT}/events"),
+    "sensors": f"GET {_AT}/sensors/watch",
+    "progress": f"GET {_AT}/downloads",
+}
 
 
 def right_of(method: str, path: str) -> Right:
     """What a route of the table of routes needs; one that nobody entered needs admin."""
     return RIGHTS.get(f"{method} {path}", NOTHING_SAID)
+
+
+def right_of_message(name: str) -> Right:
+    """What a message of a WebSocket, or a subscription, needs; one that nobody entered needs admin."""
+    route = MESSAGES.get(name)
+    return Right(ANYBODY) if route == "" else RIGHTS.get(route or "", NOTHING_SAID)

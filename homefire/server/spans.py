@@ -4,7 +4,7 @@ Off unless the setting `otel_endpoint` names a collector; the packages come with
 Promises: no prompt, no answer, no stop sequence, no name of a key is in a span; without the setting nothing is imported and
 nothing wrapped; a collector that is away costs a request nothing: a thread of the exporter's own sends, and drops
 what it cannot hold.
-Does not cover: WebSockets and gRPC, reranking (the conventions have no operation for it), and taking part in a client's trace.
+Does not cover: reranking (the conventions have no operation for it), and taking part in a client's trace.
 """
 
 from __future__ import annotations

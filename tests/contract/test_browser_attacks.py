@@ -35,6 +35,7 @@ class Row:
     code: str
 
 
+EVENTS = "GET /homefire/v1/events"
 GOOD = ("Host: {host}", "Authorization: Bearer {key}")
 ATTACKS: dict[str, Row] = {
     "1 DNS rebinding: another name": Row(
@@ -82,6 +83,26 @@ ATTACKS: dict[str, Row] = {
         "POST /homefire/v1/login", ("Host: {host}", "Origin: http://evil.example", "Content-Length: 0"),
         403, "origin_refused",
     ),
+    "19 cross-origin WebSocket of the events": Row(
+        EVENTS, (*GOOD, *WEBSOCKET, "Origin: http://evil.example"), 403, "origin_refused"
+    ),
+    "20 rebound WebSocket of the events": Row(
+        EVENTS, ("Host: evil.example:{port}", GOOD[1], *WEBSOCKET), 403, "host_refused"
+    ),
+    "21 WebSocket of a sandboxed frame": Row(EVENTS, (*GOOD, *WEBSOCKET, "Origin: null"), 403, "origin_refused"),
+    "22 WebSocket of the other scheme": Row(
+        EVENTS, (*GOOD, *WEBSOCKET, "Origin: {other}://{host}"), 403, "origin_refused"
+    ),
+    "23 WebSocket from another site without Origin": Row(
+        EVENTS, (*GOOD, *WEBSOCKET, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: websocket"), 403, "origin_refused"
+    ),
+    "24 WebSocket with a cookie and no Origin": Row(
+        EVENTS, ("Host: {host}", "Cookie: homefire_{port}=x", *WEBSOCKET), 403, "origin_refused"
+    ),
+    "25 WebSocket with a wrong key": Row(
+        EVENTS, ("Host: {host}", "Authorization: Bearer homefire-wrong", *WEBSOCKET), 401, "bad_key"
+    ),
+    "26 a handshake that is none": Row(EVENTS, (*GOOD, *WEBSOCKET[:2]), 400, "invalid_request"),
 }  # fmt: skip
 CONTROLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "a program with its key": ("GET /v1/models", GOOD),
@@ -93,6 +114,13 @@ CONTROLS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("Host: {host}", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"),
     ),
     "an address typed by a person": ("GET /", ("Host: {host}", "Sec-Fetch-Site: none")),
+}
+
+
+WEBSOCKET_CONTROLS: dict[str, tuple[str, ...]] = {
+    "a program with its key": (*GOOD, *WEBSOCKET),
+    "the page's own": (*GOOD, *WEBSOCKET, "Origin: {scheme}://{host}", "Sec-Fetch-Site: same-origin"),
+    "a program that will say its key": ("Host: {host}", *WEBSOCKET),
 }
 
 
@@ -158,3 +186,8 @@ def test_not_refused(listener: Listener, name: str) -> None:
     reply = listener(*CONTROLS[name])
     assert reply.status == 200, reply.body[:300]
     assert HEADERS.items() <= reply.headers.items()
+
+
+@pytest.mark.parametrize("name", WEBSOCKET_CONTROLS)
+def test_websocket_not_refused(listener: Listener, name: str) -> None:
+    assert listener(EVENTS, WEBSOCKET_CONTROLS[name]).status == 101
