@@ -1,4 +1,4 @@
-"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | proof | fuzz | bench | clean`.
+"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | proto | proof | ...`.
 
 `make` calls this file. Standard library only; it makes the environment in `.venv`, installs what is needed there, and goes on
 inside it.
@@ -40,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
         "lint": lint,
         "check": check,
         "page": page,
+        "proto": proto,
         "proof": proof,
         "fuzz": fuzz,
         "bench": bench,
@@ -152,6 +153,13 @@ def page(arguments: list[str]) -> int:
     """Builds the page."""
     install()
     return 0
+
+
+def proto(arguments: list[str]) -> int:
+    """Makes the messages of gRPC anew from `proto/assistant.proto`; a path: there instead."""
+    install("test")
+    target = arguments[0] if arguments else "homefire/server/proto"
+    return call([PYTHON, "-m", "grpc_tools.protoc", "-Iproto", f"--python_out={target}", "proto/assistant.proto"])
 
 
 def proof(arguments: list[str]) -> int:

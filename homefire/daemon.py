@@ -64,9 +64,10 @@ from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
-from homefire.server import Authority, Rooms, build_app
+from homefire.server import Authority, Rooms, build_both, chatting
 from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
+from homefire.server.inside import Inside
 from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
@@ -195,6 +196,7 @@ class Daemon:
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
+        self.rpc: Any = None  # loaded only where it is wanted
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
@@ -221,27 +223,35 @@ class Daemon:
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
         workshop = Workshop(self.library, self.paths, self.blobs)
-        return build_app(
-            Rooms(
-                identity=identity,
-                authority=self.authority,
-                keeper=self.keeper,
-                models=ModelRooms(
-                    self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
-                ),
-                conversations=self.conversations,
-                hosts=self.listening.hosts,
-                body_limit=self.settings.body_mib * 2**20,
-                written=self._written,
-                window=lambda name: self._spec(name).context,
-                watched=self.watched,
-                far=self.far,
-                kv=self.kv,
-                telemetry=self.telemetry,
-                spans=self.spans or NoSpans(),
-                tuning=TuningRooms(self.tuner, self.tuned),
-            )
+        rooms = Rooms(
+            identity=identity,
+            authority=self.authority,
+            keeper=self.keeper,
+            models=ModelRooms(
+                self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
+            ),
+            conversations=self.conversations,
+            hosts=self.listening.hosts,
+            body_limit=self.settings.body_mib * 2**20,
+            written=self._written,
+            window=lambda name: self._spec(name).context,
+            watched=self.watched,
+            far=self.far,
+            kv=self.kv,
+            telemetry=self.telemetry,
+            spans=self.spans or NoSpans(),
+            tuning=TuningRooms(self.tuner, self.tuned),
         )
+        app, inside = build_both(rooms)
+        if self.settings.grpc_port:
+            self.rpc = self._make_rpc(inside, rooms)
+        return app
+
+    def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
+        from homefire.server.rpc import Rpc
+        from homefire.server.rpc_services import Services
+
+        return Rpc(Services(inside, chatting(rooms)), self.authority, self._unready, rooms.body_limit)
 
     async def serve(self) -> None:
         """From open to closed; returns after SIGTERM or SIGINT."""
@@ -254,6 +264,9 @@ class Daemon:
                 self.regulator.run() if self.settings.governor_seconds else asyncio.sleep(0)
             )
             self.restarts.open()
+            if self.rpc is not None:
+                port = await self.rpc.start(self.settings.host, self.settings.grpc_port, self.listening)
+                log.info("gRPC at %s:%d", self.settings.host, port)
             self._announce()
             self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
@@ -263,6 +276,8 @@ class Daemon:
                 await server.serve()
             finally:
                 self._serving = False
+                if self.rpc is not None:
+                    await self.rpc.stop(GRACE_SECONDS)
                 house.cancel()
                 governing.cancel()
                 await asyncio.wait((governing,))  # what it had moved goes back before anything else ends

@@ -54,6 +54,7 @@ class Settings:
     secrets: str = _row(
         "file", "Where keys of far engines are kept: file (secrets.toml, 0600) or keyring (the system's)."
     )
+    grpc_port: int = _row(0, "Port of gRPC beside HTTP's, by the same rules; 0: none. Needs the extra grpc.", 0, 65535)
     unix_socket: int = _row(0, "1: listen on a unix socket in the home's folder `run` too, for this user alone.", 0, 1)
     model: str = _row(
         "", "Model that answers when a request names none; empty: the one of the role main, else the pilot."

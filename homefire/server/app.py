@@ -81,6 +81,11 @@ class Rooms:
 
 def build_app(rooms: Rooms) -> ASGIApp:
     """The whole application."""
+    return build_both(rooms)[0]
+
+
+def build_both(rooms: Rooms) -> tuple[ASGIApp, Inside]:
+    """The application, and how gRPC asks its routes from inside."""
     page = Page()
     rows = route_table(rooms)
     methods: dict[str, dict[str, RouteRow]] = {}
@@ -95,7 +100,7 @@ def build_app(rooms: Rooms) -> ASGIApp:
     door = Door(
         router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme, sockets={events.path: events}
     )
-    return Counted(door, rooms.watched.metrics)
+    return Counted(door, rooms.watched.metrics), inside
 
 
 def chatting(rooms: Rooms) -> Chatting:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -214,7 +214,7 @@ class _Client:
             try:
                 said = self._read(text)
                 given = said.id
-                self._handle(said)
+                await self._handle(said)
             except HomefireError as problem:
                 self._socket.refused(problem, self._scope)
                 if problem.status == 401:
@@ -227,7 +227,7 @@ class _Client:
             raise BodyTooLarge("A message that is no chat may have 64 KiB.", "Send less.")
         return said
 
-    def _handle(self, said: Said) -> None:
+    async def _handle(self, said: Said) -> None:
         """Does what one message asks. Raises HomefireError."""
         verb = said.verb
         wanted: list[str] = list(said.subscribe) if verb == "subscribe" else [verb]  # type: ignore[arg-type]
@@ -237,7 +237,7 @@ class _Client:
             raise InvalidRequest("This socket has its key already.", "Open another one for another key.")
         if verb == "subscribe":
             for name in wanted:
-                self._subscribe(name, principal)
+                await self._subscribe(name, principal)
             self._reply("subscribed", {"to": self._subscribed()})
         elif verb == "unsubscribe":
             for name in said.unsubscribe:  # type: ignore[union-attr]
@@ -276,13 +276,22 @@ class _Client:
     def _complain(self, problem: HomefireError, id: str = "") -> None:
         self._reply("error", problem.envelope(), id)
 
-    def _subscribe(self, name: str, principal: Principal) -> None:
+    async def _subscribe(self, name: str, principal: Principal) -> None:
+        """Returns once nothing that happens from now on is missed."""
         if name == "tokens":
             self._tokens = True
         elif name not in self._feeds:
-            work = self._progress(principal) if name == "progress" else self._stream(name, principal)
+            begun = asyncio.Event()
+            work = self._progress(principal) if name == "progress" else self._stream(name, principal, begun.set)
             task = self._feeds[name] = asyncio.ensure_future(self._fed(name, work))
-            task.add_done_callback(lambda done: self._feeds.pop(name) if self._feeds.get(name) is done else None)
+            task.add_done_callback(lambda done: self._forget(name, done, begun))
+            if name != "progress":
+                await begun.wait()
+
+    def _forget(self, name: str, done: asyncio.Task[None], begun: asyncio.Event) -> None:
+        if self._feeds.get(name) is done:
+            self._feeds.pop(name)
+        begun.set()  # one that failed is not waited for
 
     async def _fed(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -293,10 +302,10 @@ class _Client:
             log.exception("defect in the feed '%s' of a WebSocket", name)
             self._complain(InternalError(f"The events '{name}' ended because of a defect."))
 
-    async def _stream(self, name: str, principal: Principal) -> None:
+    async def _stream(self, name: str, principal: Principal, begun: Callable[[], None]) -> None:
         """Hands on what the route's own stream says."""
         path, wanted = STREAMS[name]
-        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path)) as events:
+        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path, begun)) as events:
             async for event, data in events:
                 if event == wanted:
                     self._outbox.tell(f'{{"event":"{event}","data":{data.decode()}}}')

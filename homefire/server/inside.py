@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -41,11 +41,16 @@ class Inside:
         whole = b"".join(pieces)
         return msgspec.json.decode(whole) if whole else None
 
-    async def events(self, principal: Principal, method: str, path: str) -> AsyncGenerator[tuple[str, bytes], None]:
-        """The named events of a stream, each with its JSON. Close it (`contextlib.aclosing`). Raises what the route raises."""
+    async def events(
+        self, principal: Principal, method: str, path: str, begun: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[tuple[str, bytes], None]:
+        """The named events of a stream, each with its JSON; `begun` is called once the route listens, before the first of them.
+        Close it (`contextlib.aclosing`). Raises what the route raises."""
         ahead: asyncio.Queue[bytes | None] = asyncio.Queue(AHEAD)
 
         async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun()
             if piece := message.get("body", b""):
                 await ahead.put(piece)
 

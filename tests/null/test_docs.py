@@ -13,6 +13,8 @@ from typing import Any, cast
 from homefire.cli.main import VERBS
 from homefire.errors import leaves
 from homefire.server.app import Rooms, route_table
+from homefire.server.rpc_rights import RIGHTS_GRPC
+from homefire.server.scopes import MESSAGES
 from homefire.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,18 @@ def test_routes() -> None:
     page = read("api.md")
     documented = set(re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) (/[^`]*)`", page, re.MULTILINE))
     assert documented == set(routes())
+
+
+def test_methods_of_grpc() -> None:
+    documented = re.findall(r"^\| `([\w.]+/\w+)` \| `([A-Z]+ [^`]*)` \|", read("api.md"), re.MULTILINE)
+    assert {f"/{method}": route for method, route in documented} == RIGHTS_GRPC
+
+
+def test_messages_of_the_websocket() -> None:
+    page = read("api.md")
+    section = page[page.index("## WebSocket") : page.index("## gRPC")]
+    for name in MESSAGES:
+        assert f"`{name}`" in section or f'`{{"{name}"' in section, name
 
 
 def test_verbs() -> None:
