@@ -25,7 +25,7 @@ from homefire.sandbox import seccomp
 from homefire.sandbox.cgroup import Kind
 from homefire.sandbox.probe import inside
 from homefire.sandbox.protect import Walls, protect
-from homefire.sandbox.run import Plan, Scratch, execute, give, resource_limits, stranger
+from homefire.sandbox.run import Plan, Scratch, execute, lent, resource_limits
 from homefire.sandbox.sandbox import MIB, WATCHED, Egress, Facts, Job, Outcome
 
 WORK, DOOR, FORWARDER = "/work", "/run/egress.sock", "/run/forward.py"
@@ -56,27 +56,13 @@ class Bubblewrap:
     async def run(self, job: Job) -> Outcome:
         if not self._program or (job.hosts and self._egress is None):
             raise SandboxUnavailable("bubblewrap is not installed, or a job wants hosts and there is no way out.")
-        uid = stranger()
         folder = job.folder.resolve(strict=True) if job.folder is not None else None
-        scratch = Scratch(uid)
-        try:
-            with protect(folder, job.protected) as walls:
-                way_out = (
-                    self._egress(job.hosts, scratch.path / "egress.sock")
-                    if self._egress and job.hosts
-                    else nullcontext()
-                )
-                async with way_out as door:
-                    plan = self.render(job, walls, scratch, door)
-                    if folder is None or uid is None:
-                        return await execute(plan, job, self._kind)
-                    give(folder, uid)
-                    try:
-                        return await execute(plan, job, self._kind)
-                    finally:
-                        give(folder, 0)
-        finally:
-            scratch.close()
+        with protect(folder, job.protected) as walls, lent(folder) as uid, Scratch(uid) as scratch:
+            way_out = (
+                self._egress(job.hosts, scratch.path / "egress.sock") if self._egress and job.hosts else nullcontext()
+            )
+            async with way_out as door:
+                return await execute(self.render(job, walls, scratch, door), job, self._kind)
 
     def render(self, job: Job, walls: Walls, scratch: Scratch, door: Path | None) -> Plan:
         """The plan of a run."""

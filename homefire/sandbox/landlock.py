@@ -27,7 +27,7 @@ from homefire.sandbox.bubblewrap import job_environment
 from homefire.sandbox.cgroup import Kind
 from homefire.sandbox.probe import inside
 from homefire.sandbox.protect import Walls, protect
-from homefire.sandbox.run import Plan, Scratch, execute, give, resource_limits, stranger
+from homefire.sandbox.run import Plan, Scratch, execute, give, lent, resource_limits
 from homefire.sandbox.sandbox import WATCHED, Facts, Job, Outcome
 
 _LEAST = 3  # below, a file elsewhere could be cut to nothing
@@ -71,24 +71,13 @@ class Landlock:
             raise SandboxUnavailable("This kernel has no Landlock, or too old a one (3 is needed, of Linux 6.2).")
         if job.hosts:
             raise SandboxUnavailable("Without name spaces a job has no network: bubblewrap does not work here.")
-        uid = stranger()
-        scratch = Scratch(uid)
-        try:
-            folder = job.folder.resolve(strict=True) if job.folder is not None else scratch.folder(job.files)
-            temporary = scratch.path / "tmp"
+        given = job.folder.resolve(strict=True) if job.folder is not None else None
+        with protect(given, job.protected) as walls, lent(given) as uid, Scratch(uid) as scratch:
+            folder, temporary = given or scratch.folder(job.files), scratch.path / "tmp"
             temporary.mkdir(mode=0o700)
-            with protect(folder, job.protected if job.folder is not None else ()) as walls:
-                plan = self.render(job, walls, folder, temporary, uid)
-                if uid is None:
-                    return await execute(plan, job, self._kind)
-                give(temporary, uid)
-                give(folder, uid)
-                try:
-                    return await execute(plan, job, self._kind)
-                finally:
-                    give(folder, 0)
-        finally:
-            scratch.close()
+            for place in (temporary, *([] if given else [folder])) if uid is not None else ():
+                give(place, uid or 0)
+            return await execute(self.render(job, walls, folder, temporary, uid), job, self._kind)
 
     def render(self, job: Job, walls: Walls, folder: Path, temporary: Path, uid: int | None) -> Plan:
         """The plan of a run."""

@@ -42,7 +42,10 @@ def main(given: str) -> None:
     try:
         _prepare(plan)
         argv = _arguments(plan["argv"], plan)
-        os.execve(argv[0], argv, plan["environment"])
+        with contextlib.suppress(OSError):
+            os.execve(argv[0], argv, plan["environment"])
+        os.write(2, f"{argv[0]}: cannot be run\n".encode())
+        os._exit(127)  # as a shell has it
     except (OSError, ValueError, KeyError) as problem:
         text = json.dumps({"failed": str(problem)}).encode()
         os.write(plan["status"] if plan["status"] >= 0 else 2, text + b"\n")

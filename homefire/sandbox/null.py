@@ -52,12 +52,10 @@ class Refuse:
             raise SandboxUnavailable("A run without walls is offered on Linux only.")
         grant.used = True
         log.warning("unsafe run granted by %s (%s): %s", grant.person, grant.reason, list(job.argv))
-        scratch = Scratch(None)
-        try:
+        with Scratch(None) as scratch:
             folder = job.folder or scratch.folder(job.files)
             environment = {"PATH": os.defpath, "HOME": str(folder), "LANG": "C.UTF-8", **job.environment}
             argv = job.argv if "/" in job.argv[0] else ("/usr/bin/env", "--", *job.argv)
-            plan = Plan(argv, environment, str(folder), resource_limits(job.limits), guard=True, watched=(folder,))
+            limits = resource_limits(job.limits)
+            plan = Plan(argv, environment, str(folder), limits, guard=True, watched=(folder,))
             return await execute(plan, job, "none")
-        finally:
-            scratch.close()

@@ -23,10 +23,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from homefire.errors import SandboxUnavailable
 from homefire.sandbox.cgroup import Group, Kind
@@ -36,6 +36,7 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 POLL_SECONDS, GONE_SECONDS = 0.05, 2.0
 FLOOD = 64
 MOST_ENTRIES = 50_000  # files in a job's folder
+_lent: dict[Path, tuple[int, int]] = {}  # folders in use by runs of a root daemon: the user, how many runs
 _STRANGERS = 1_900_000_000  # user ids from here on belong to nobody: each run of a root daemon gets one of its own
 
 
@@ -65,7 +66,7 @@ class Plan:
 
 class Scratch:
     """A run's own folder, outside of the job's reach but for what is in `work`; and, for a daemon that is root, the places where
-    another user reaches what the job may see. Removed by `close`."""
+    another user reaches what the job may see. Removed when its block ends."""
 
     def __init__(self, uid: int | None) -> None:
         self.uid, self.staged = uid, list[tuple[str, str]]()
@@ -91,14 +92,34 @@ class Scratch:
         self.staged.append((str(what), str(where)))
         return str(where)
 
-    def close(self) -> None:
-        """Removes it. The mounts were in the job's own view of files, and are gone with it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(
+            self.path, ignore_errors=True
+        )  # the mounts were in the job's own view of files, and are gone with it
 
 
-def stranger() -> int | None:
-    """A user id for one run, if we are root, whom the kernel lets do too much; else None: our own will do."""
-    return _STRANGERS + secrets.randbelow(90_000_000) if os.geteuid() == 0 else None
+@contextlib.contextmanager
+def lent(folder: Path | None) -> Iterator[int | None]:
+    """A user id for one run, if we are root, whom the kernel lets do too much; else None: our own will do. The folder is that
+    user's
+    as long as the block lasts; a second run in it meanwhile gets the same user."""
+    if os.geteuid() != 0 or folder is None:
+        yield _STRANGERS + secrets.randbelow(90_000_000) if os.geteuid() == 0 else None
+        return
+    uid, runs = _lent.get(folder, (_STRANGERS + secrets.randbelow(90_000_000), 0))
+    _lent[folder] = uid, runs + 1
+    try:
+        give(folder, uid)
+        yield uid
+    finally:
+        uid, runs = _lent.pop(folder)
+        if runs > 1:
+            _lent[folder] = uid, runs - 1
+        else:
+            give(folder, 0)
 
 
 def give(folder: Path, uid: int) -> None:
