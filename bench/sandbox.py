@@ -1,7 +1,8 @@
 """`bench sandbox`: what a run in the sandbox costs, and how fast its tree is gone.
 
-Promises: a start is a Python program that prints a word, from `run` to its outcome; beside it the same program without walls, in turn,
-and tier 2. A tree is 12 processes, two of which have left their session; it is timed from the cancelling to the last one's end.
+Promises: a start is a Python program that prints a word, from `run` to its outcome; beside it the same program without walls,
+in turn, and tier 2. A tree is 12 processes, two of which have left their session; it is timed from the cancelling to the last
+one's end.
 Does not cover: whether the walls hold (`tests/chaos/test_sandbox_probes.py`).
 """
 

@@ -10,7 +10,6 @@ Does not cover: processors' time and whole memory where no cgroup can be made (`
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
 import shutil
@@ -73,7 +72,7 @@ class Bubblewrap:
         command: Sequence[str] = job.argv
         if door is not None:
             options += ["--ro-bind", scratch.reach(door), DOOR]
-            options += ["--ro-bind-data", _data(Path(__file__).with_name("forward.py").read_bytes()), FORWARDER]
+            options += ["--ro-bind-data", Path(__file__).with_name("forward.py").read_bytes(), FORWARDER]
             program, home = python()
             for place in home:
                 options += ["--ro-bind", scratch.reach(place), str(place)]
@@ -86,9 +85,9 @@ class Bubblewrap:
             most = job.limits.processes + (1 if self._kind == "none" else 9)
             command = ("/bin/sh", "-c", _CAP_PROCESSES, str(most), *command)
         code = seccomp.program(1) if platform.machine() in seccomp.MACHINES else b""
-        options += ["--seccomp", _data(code)] if code else []
+        options += ["--seccomp", code] if code else []
         return Plan(
-            (self._program, "--json-status-fd", {"status": 1}, "--args", {"args": options}, "--", *command),
+            (self._program, "--json-status-fd", None, "--args", options, "--", *command),
             limits=resource_limits(job.limits),
             uid=scratch.uid,
             staged=tuple(scratch.staged),
@@ -122,7 +121,7 @@ def _writable(job: Job, walls: Walls, scratch: Scratch) -> list[Any]:
     if job.folder is None:
         found: list[Any] = ["--size", str(job.limits.disk_bytes), "--tmpfs", WORK]
         for name, content in job.files.items():
-            found += ["--file", _data(content), f"{WORK}/{name}"]
+            found += ["--file", content, f"{WORK}/{name}"]
         return found
     place = scratch.reach(job.folder)
     found = ["--bind", place, WORK]
@@ -156,7 +155,3 @@ def caps_processes() -> bool:
     """Whether this kernel counts processes by name space (5.14 and newer)."""
     release = platform.release().split(".")
     return sys.platform == "linux" and (int(release[0]), int(release[1].split("-")[0])) >= (5, 14)
-
-
-def _data(content: bytes) -> dict[str, str]:
-    return {"data": base64.b64encode(content).decode()}

@@ -102,11 +102,11 @@ class Group:
     def close(self) -> None:
         """Removes it. Its processes are gone, but the kernel may still be putting their memory away."""
         for folder in set(self._folders.values()):
-            for _ in range(20 if folder.is_dir() else 0):
+            for _ in range(100 if folder.is_dir() else 0):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
                     break
-                time.sleep(0.005)
+                time.sleep(0.001)
 
     def _write(self, part: str, name: str, value: int) -> None:
         (self._folders[part] / name).write_text(str(value), "ascii")

@@ -1,6 +1,6 @@
 """The program between the daemon and a job: it puts the walls up around itself, then becomes the job (or bubblewrap).
 
-Run as `python -I -S launcher.py PLAN`: the plan (`run.Plan.text`) as JSON, or the number of a descriptor that holds it. The
+Run as `python -I -S launcher.py DESCRIPTOR`, which holds the plan (`run.Plan.packed`, written by the same interpreter). The
 order is what matters: join the cgroups, mount what the job may see where its user reaches it, become that user, tie the own
 life to the daemon's, then limits, no new privileges, Landlock, the filter of calls, and exec with nothing open.
 Promises: standard library only, on Linux; a step that fails ends it with a word on the status pipe, and the job never starts.
@@ -9,23 +9,23 @@ job or the daemon ends.
 Does not cover: what the steps hold: plugs decide that.
 """
 
-# pathlib would cost each start some milliseconds.
-# ruff: noqa: PTH112, PTH208
+# Each start pays for what is imported here: json, re, typing, contextlib and signal would double its time.
+# ruff: noqa: PTH112, PTH208, SIM105
 from __future__ import annotations
 
-import base64
-import contextlib
 import ctypes
-import json
+import marshal
 import os
 import resource
 import select
-import signal
-import struct
 import sys
 import time
-from typing import Any
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_KILL, _STOP = 9, 19
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PDEATHSIG, _SECCOMP, _SUBREAPER, _NO_NEW_PRIVS = 1, 22, 36, 38
 _NEW_MOUNTS, _BIND, _REC, _PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
@@ -34,28 +34,25 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 
 def main(given: str) -> None:
     """Carries a plan out; does not return."""
-    if given.isdigit():
-        with os.fdopen(int(given), "rb") as file:
-            plan = json.load(file)
-    else:
-        plan = json.loads(given)
+    with os.fdopen(int(given), "rb") as file:
+        plan = marshal.loads(file.read())
     try:
         _prepare(plan)
         argv = _arguments(plan["argv"], plan)
-        with contextlib.suppress(OSError):
-            os.execve(argv[0], argv, plan["environment"])
+    except (OSError, ValueError, KeyError) as problem:
+        text = str(problem).translate({34: 39, 92: 47})  # it stands in JSON's quotes
+        os.write(plan["status"], f'{{"failed": "{text}"}}\n'.encode())
+        os._exit(126)
+    try:
+        os.execve(argv[0], argv, plan["environment"])
+    except OSError:
         os.write(2, f"{argv[0]}: cannot be run\n".encode())
         os._exit(127)  # as a shell has it
-    except (OSError, ValueError, KeyError) as problem:
-        text = json.dumps({"failed": str(problem)}).encode()
-        os.write(plan["status"] if plan["status"] >= 0 else 2, text + b"\n")
-        os._exit(126)
 
 
 def _prepare(plan: dict[str, Any]) -> None:
     for descriptor in (plan["status"], plan["line"]):
-        if descriptor >= 0:
-            os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)
     for place in plan["cgroups"]:
         with open(place, "wb", buffering=0) as file:
             file.write(b"0")
@@ -66,12 +63,10 @@ def _prepare(plan: dict[str, Any]) -> None:
         os.setresgid(plan["uid"], plan["uid"], plan["uid"])
         os.setresuid(plan["uid"], plan["uid"], plan["uid"])
     os.chdir(plan["folder"])
-    for number in plan["ignored"]:
-        signal.signal(number, signal.SIG_IGN)
     if plan["guard"]:
         _guard(plan)
     elif plan["tied"]:
-        _call(_LIBC.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+        _call(_LIBC.prctl(_PDEATHSIG, _KILL, 0, 0, 0))
         if os.getppid() != plan["parent"]:  # it died before the line above
             os._exit(0)
     for name, value in plan["limits"].items():
@@ -83,7 +78,7 @@ def _prepare(plan: dict[str, Any]) -> None:
     if plan["landlock"]:
         _landlock(**plan["landlock"])
     if plan["filter"]:
-        _filter(base64.b64decode(plan["filter"]))
+        _filter(plan["filter"])
 
 
 # Mounts [what, where] in a view of files of our own, so that another user reaches `what` whatever its parents allow.
@@ -94,22 +89,20 @@ def _stage(places: list[list[str]]) -> None:
         _call(_LIBC.mount(os.fsencode(what), os.fsencode(where), None, _BIND | _REC, None))
 
 
-# The arguments as text: {"data": base64} becomes a descriptor that holds it, {"args": [...]} one that holds arguments, apart
-# from the command line, which every process may read; {"status": 1} is the status pipe.
-def _arguments(given: list[Any], plan: dict[str, Any]) -> list[str]:
+# The arguments as text: bytes become a descriptor that holds them, a list one that holds arguments, apart from the command line,
+# which every process may read; None is the status pipe, which bubblewrap closes before the job starts.
+def _arguments(given: Any, plan: dict[str, Any]) -> list[str]:
     found = []
     for part in given:
         if isinstance(part, str):
             found.append(part)
-            continue
-        match part:
-            case {"data": str() as text}:
-                found.append(_held(base64.b64decode(text)))
-            case {"args": list() as inner}:
-                found.append(_held(b"".join(os.fsencode(text) + b"\0" for text in _arguments(inner, plan))))
-            case _:
-                os.set_inheritable(plan["status"], True)  # bubblewrap closes it before the job starts
-                found.append(str(plan["status"]))
+        elif isinstance(part, bytes):
+            found.append(_held(part))
+        elif isinstance(part, list):
+            found.append(_held(b"".join(os.fsencode(text) + b"\0" for text in _arguments(part, plan))))
+        else:
+            os.set_inheritable(plan["status"], True)
+            found.append(str(plan["status"]))
     return found
 
 
@@ -123,14 +116,14 @@ def _held(content: bytes) -> str:
 
 # `bits`: what is handled of files, of the network, of other processes, as this kernel knows it.
 def _landlock(read: list[str], write: list[str], files: list[str], bits: list[int]) -> None:
-    attributes = struct.pack("=QQQ", *bits)
+    attributes = b"".join(bit.to_bytes(8, sys.byteorder) for bit in bits)
     ruleset = _call(_LIBC.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0))
     reading, both = 0b1101, 0b100000000000110 & bits[0]
     for places, rights in ((read, reading), (write, bits[0]), (files, both)):
         for place in places:
             descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
             allowed = rights if os.path.isdir(place) else rights & 0b1100000000000111
-            rule = struct.pack("=Qi", allowed & bits[0], descriptor)
+            rule = (allowed & bits[0]).to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
             _call(_LIBC.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0))
             os.close(descriptor)
     _call(_LIBC.syscall(_LANDLOCK_RESTRICT, ruleset, 0))
@@ -154,23 +147,25 @@ def _guard(plan: dict[str, Any]) -> None:
         os.close(descriptor)
     watched = os.pidfd_open(job)
     ready, _, _ = select.select([watched, plan["line"]], [], [])
-    status = {}
+    status = "{}"
     if watched in ready:
         code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
-        status = {"exit-code": code} if code >= 0 else {"signal": -code}
+        status = f'{{"exit-code": {code}}}' if code >= 0 else f'{{"signal": {-code}}}'
     _end_all()
-    os.write(plan["status"], json.dumps(status).encode() + b"\n")
+    os.write(plan["status"], status.encode() + b"\n")
     os._exit(0)
 
 
 # Ends every process below this one. They are stopped first, so that none is born while others are being ended.
 def _end_all() -> None:
     deadline = time.monotonic() + 5
-    for number in (signal.SIGSTOP, signal.SIGSTOP, *[signal.SIGKILL] * 1000):
+    for number in (_STOP, _STOP, *[_KILL] * 1000):
         found = _below(os.getpid())
         for pid in found:
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 os.kill(pid, number)
+            except ProcessLookupError:
+                pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -183,10 +178,12 @@ def _end_all() -> None:
 def _below(ancestor: int) -> list[int]:
     found = [ancestor]
     for pid in found:
-        with contextlib.suppress(OSError):
+        try:
             for thread in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{thread}/children") as file:
+                with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                     found += map(int, file.read().split())
+        except OSError:
+            pass
     return found[1:]
 
 

@@ -13,9 +13,9 @@ the daemon: the kernel ends the job when the spawning *thread* ends.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
+import marshal
 import os
 import secrets
 import shutil
@@ -55,13 +55,12 @@ class Plan:
     filter: bytes = b""
     guard: bool = False
     tied: bool = True
-    ignored: tuple[int, ...] = ()
     watched: tuple[Path, ...] = ()
 
-    def text(self, cgroups: Sequence[str] = (), status: int = -1, line: int = -1) -> str:
+    def packed(self, cgroups: Sequence[str], status: int, line: int) -> bytes:
         """The plan as the launcher reads it."""
-        own = {"filter": base64.b64encode(self.filter).decode(), "parent": os.getpid(), "cgroups": list(cgroups)}
-        return json.dumps(asdict(self) | own | {"status": status, "line": line}, default=str)
+        own = {"watched": None, "parent": os.getpid(), "cgroups": list(cgroups), "status": status, "line": line}
+        return marshal.dumps(asdict(self) | own)
 
 
 class Scratch:
@@ -143,7 +142,7 @@ async def execute(plan: Plan, job: Job, kind: Kind) -> Outcome:
     try:
         return await _Run(plan, job, group).whole()
     finally:
-        group.close()
+        await asyncio.to_thread(group.close)
 
 
 class _Run:
@@ -192,7 +191,7 @@ class _Run:
         os.set_blocking(self._ear, False)
         held = os.memfd_create("homefire-plan")
         try:
-            os.pwritev(held, [self._plan.text(self._group.doors, mouth, line).encode()], 0)
+            os.pwritev(held, [self._plan.packed(self._group.doors, mouth, line)], 0)
             pipe = asyncio.subprocess.PIPE
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", str(LAUNCHER), str(held), stdin=pipe, stdout=pipe, stderr=pipe, env={}, cwd="/",

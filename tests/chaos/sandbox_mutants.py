@@ -6,7 +6,6 @@ Does not cover: limits of what a job takes (`test_sandbox_limits.py`).
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +18,7 @@ Change = Callable[[Plan], Plan]
 
 def options(plan: Plan, change: Callable[[list[Any]], list[Any]]) -> Plan:
     """A plan of bubblewrap with other options."""
-    argv = [
-        {"args": change(list(part["args"]))} if isinstance(part, dict) and "args" in part else part
-        for part in plan.argv
-    ]
+    argv = [change(list(part)) if isinstance(part, list) else part for part in plan.argv]
     return replace(plan, argv=tuple(argv))
 
 
@@ -72,9 +68,8 @@ def filtered(plan: Plan, content: bytes) -> Plan:
     """A plan with another filter of calls."""
     if plan.guard:
         return replace(plan, filter=content)
-    data = {"data": base64.b64encode(content).decode()}
     plan = both(without("--seccomp", values=1), without("--disable-userns"))(plan)
-    return options(plan, lambda given: [*given, "--seccomp", data])
+    return options(plan, lambda given: [*given, "--seccomp", content])
 
 
 def landlock(**more: Any) -> Change:
