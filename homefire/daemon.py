@@ -52,6 +52,7 @@ from homefire.paths import Paths, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
+from homefire.sandbox.choose import candidates, choose
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
@@ -144,10 +145,11 @@ class Daemon:
             crashes=self.restarts.counts,
         )
         self._measuring: set[asyncio.Task[None]] = set()
-        self._serving = False
+        self._serving = self._walls = False
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
+        walls = asyncio.ensure_future(choose(candidates())) if self.settings.sandbox_models else None
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -161,6 +163,8 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        if walls is not None:
+            self._walls = (await walls).sandbox.facts().tier == 1
         port = self.listening.getsockname()[1]
         identity = Identity(self.url, self.paths.home, self._default_model, self.started, self._unready)
         workshop = Workshop(self.library, self.paths, self.blobs)
@@ -271,6 +275,7 @@ class Daemon:
             kind=model.facts.kind,
             batch=self.levers.batch_size if chats else 0,
             hang_seconds=self.settings.hang_seconds,
+            walls=self._walls,
         )
 
     def _loaded(self, name: str, engine: Engine) -> None:

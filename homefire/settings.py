@@ -102,6 +102,9 @@ class Settings:
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
     far_stall_seconds: int = _row(60, "How long a far engine may take between two tokens.", 1, 86_400)
 
+    sandbox_models: int = _row(
+        1, "1: models run behind the sandbox's walls where its self-test passes (bubblewrap); 0: they do not.", 0, 1
+    )
     sandbox_memory_mib: int = _row(256, "Memory in MiB that a program in the sandbox may take.", 16, 1_000_000)
     sandbox_processes: int = _row(64, "Processes that a program in the sandbox may have.", 1, 100_000)
     sandbox_cpu_seconds: int = _row(5, "Seconds of processors that a program in the sandbox may take.", 1, 604_800)

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
 from homefire.dialects.spent import TAIL, Spent, read_spent
+from homefire.engines import walls
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.rendered import render_pieces
@@ -45,6 +46,7 @@ class LlamaCpp:
     def __init__(
         self, spec: EngineSpec, observer: Observer | None = None, spent: Callable[[str, Spent], None] | None = None
     ) -> None:
+        spec = walls.own_folder(spec)
         self.name = spec.name
         self.spec = spec
         self.spent = spent
@@ -55,7 +57,9 @@ class LlamaCpp:
         self._child = Child(
             ChildSpec(
                 name=f"The engine of '{spec.name}'",
-                argv=(sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec))),
+                argv=walls.command(
+                    spec, (sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec)))
+                ),
                 log=spec.log,
                 environment={"HOMEFIRE_ENGINE_KEY": key} if key else {},
                 ready_seconds=spec.load_seconds,
@@ -70,7 +74,7 @@ class LlamaCpp:
 
     @property
     def pid(self) -> int | None:
-        return self._child.pid
+        return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
         facts = await self._child.start()

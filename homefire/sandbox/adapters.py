@@ -122,9 +122,8 @@ async def run_plain(
     """Runs a command with a wall clock, and cuts its output afterwards; `started` is told the process id."""
     began, pipe, most = time.monotonic(), asyncio.subprocess.PIPE, job.limits.output_bytes
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **job.environment}
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder, start_new_session=True
-    )
+    process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, cwd=folder,
+                                                   start_new_session=True)  # fmt: skip
     started(process.pid)
     try:
         out, err = await asyncio.wait_for(process.communicate(job.stdin), job.limits.wall_seconds)

@@ -65,7 +65,7 @@ class Bubblewrap:
 
     def render(self, job: Job, walls: Walls, scratch: Scratch, door: Path | None) -> Plan:
         """The plan of a run."""
-        options: list[Any] = [*_isolation(scratch.uid or os.getuid()), *_system()]
+        options: list[Any] = [*isolation(scratch.uid or os.getuid()), *system()]
         for place in job.readable:
             options += ["--ro-bind", scratch.reach(place), str(place)]
         options += _writable(job, walls, scratch)
@@ -95,15 +95,16 @@ class Bubblewrap:
         )
 
 
-def _isolation(uid: int) -> list[Any]:
+def isolation(uid: int) -> list[str]:
+    """The options that give a job its own view of everything."""
     return ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
             "--disable-userns", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--uid", str(uid),
             "--gid", str(uid)]  # fmt: skip
 
 
-# The parts of the system that every job sees.
-def _system() -> list[Any]:
-    found: list[Any] = ["--ro-bind", "/usr", "/usr"]
+def system() -> list[str]:
+    """The options for the parts of the system that every job sees."""
+    found = ["--ro-bind", "/usr", "/usr"]
     for name in _SYSTEM:
         place = Path("/", name)
         if place.is_symlink():

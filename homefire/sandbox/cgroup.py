@@ -81,11 +81,9 @@ class Group:
             found = _of_processes(pid)
         else:
             memory, events, peak = _NAMES[self.kind]
-            seconds = (
-                self._number("cpuacct", "cpuacct.usage") / 1e9
-                if self.kind == "v1"
-                else (self._fields("memory", "cpu.stat").get("usage_usec", 0) / 1e6)
-            )
+            seconds = self._fields("memory", "cpu.stat").get("usage_usec", 0) / 1e6
+            if self.kind == "v1":
+                seconds = self._number("cpuacct", "cpuacct.usage") / 1e9
             found = Usage(self._number("memory", memory), self._number("pids", "pids.current"), seconds,
                           self._fields("memory", events).get("oom_kill", 0) > 0,
                           self._fields("pids", "pids.events").get("max", 0) > 0)  # fmt: skip

@@ -56,6 +56,5 @@ class Refuse:
             folder = job.folder or scratch.folder(job.files)
             environment = {"PATH": os.defpath, "HOME": str(folder), "LANG": "C.UTF-8", **job.environment}
             argv = job.argv if "/" in job.argv[0] else ("/usr/bin/env", "--", *job.argv)
-            limits = resource_limits(job.limits)
-            plan = Plan(argv, environment, str(folder), limits, guard=True, watched=(folder,))
+            plan = Plan(argv, environment, str(folder), resource_limits(job.limits), guard=True, watched=(folder,))
             return await execute(plan, job, "none")

@@ -69,9 +69,7 @@ def _take(folder: Path, name: str, closed: set[str], fixed: set[str], made: set[
     for depth in range(1, len(parts) + 1):
         place, inner = folder.joinpath(*parts[:depth]), "/".join(parts[:depth])
         if place.is_symlink():
-            raise InvalidRequest(
-                f"{place} is a symbolic link; a job cannot be kept from changing it.", param="protected"
-            )
+            raise InvalidRequest(f"{place} is a symbolic link, which a job could change.", param="protected")
         if place in _held or not place.exists() or _is_left_over(place):
             if place not in made:
                 _held[place] += 1
@@ -103,7 +101,6 @@ def _other_names(folder: Path, closed: set[str]) -> Iterator[str]:
     for top, _, names in os.walk(folder) if found else ():
         for file in (Path(top) / name for name in names):
             status, inner = file.lstat(), file.relative_to(folder).as_posix()
-            if (status.st_dev, status.st_ino) in found and not any(
-                inner == c or inner.startswith(c + "/") for c in closed
-            ):
+            inside = any(inner == c or inner.startswith(c + "/") for c in closed)
+            if (status.st_dev, status.st_ino) in found and not inside:
                 yield inner

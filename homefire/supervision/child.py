@@ -176,6 +176,7 @@ class Child:
 
     async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
         code = await process.wait()
+        code = 128 - code if 128 < code <= 192 else code  # a shell and bubblewrap tell of a signal inside so
         self.state = "ended"
         if sys.platform != "win32":  # what it started, if it died before it could end that itself
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -72,6 +72,16 @@ def filtered(plan: Plan, content: bytes) -> Plan:
     return options(plan, lambda given: [*given, "--seccomp", content])
 
 
+def limited(**more: int | None) -> Change:
+    """With other limits of each process; None takes one out."""
+
+    def change(plan: Plan) -> Plan:
+        found = {name: value for name, value in {**plan.limits, **more}.items() if value is not None}
+        return replace(plan, limits=found)
+
+    return change
+
+
 def landlock(**more: Any) -> Change:
     def change(plan: Plan) -> Plan:
         assert plan.landlock is not None

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from homefire.errors import InvalidRequest, SandboxUnavailable
 from homefire.safety.egress import Egress
 from homefire.sandbox.bubblewrap import Bubblewrap, python
 from homefire.sandbox.cgroup import find_kind
+from homefire.sandbox.choose import candidates, choose
 from homefire.sandbox.landlock import Landlock
 from homefire.sandbox.protect import MARK
 from homefire.sandbox.sandbox import Job, Limits, Outcome
@@ -306,3 +308,47 @@ def test_hosts_without_a_way_out_are_refused() -> None:
     for box in (Bubblewrap("none"), Landlock("none")):
         with pytest.raises(SandboxUnavailable):
             asyncio.run(box.run(job))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_root_daemon_gives_each_run_a_user_of_its_own(tier: str) -> None:
+    program, home = python(plug(tier).facts().tier)
+    source = "import os; print(os.stat('.').st_uid, os.getuid())"
+    outcome = asyncio.run(plug(tier).run(Job((program, "-I", "-S", "-c", source), readable=home)))
+    owner, user = map(int, outcome.stdout.split())
+    assert owner == user
+    assert user == os.getuid() if os.getuid() else user >= 1_900_000_000
+
+
+# What is taken away, and the walls that the self-test then names.
+BROKEN: list[tuple[str, Any, set[str]]] = [
+    ("bubblewrap", sandbox_mutants.without("--unshare-net"), {"network", "abstract_socket"}),
+    ("bubblewrap", sandbox_mutants.no_filter, {"calls"}),
+    ("bubblewrap", sandbox_mutants.open_environment, {"environment"}),
+    ("bubblewrap", sandbox_mutants.limited(RLIMIT_AS=None), {"memory_limit"}),
+    ("bubblewrap", sandbox_mutants.OF_BUBBLEWRAP["no files but those named"][0], {"files_read", "files_written"}),
+    ("landlock", sandbox_mutants.OF_LANDLOCK["Landlock"][0], {"files_read", "files_written"}),
+    (
+        "landlock",
+        sandbox_mutants.both(sandbox_mutants.no_filter, sandbox_mutants.bits(2)),
+        {"calls", "abstract_socket"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("tier", "change", "walls"), BROKEN)
+def test_the_self_test_sees_a_wall_that_is_missing(tier: str, change: Any, walls: set[str]) -> None:
+    box = mutated(tier, find_kind(), change, True)
+    choice = asyncio.run(choose([box]))
+    assert walls <= set(choice.passed_over[0][1])
+    assert choice.sandbox.facts().tier == 0
+    with pytest.raises(SandboxUnavailable):
+        asyncio.run(choice.sandbox.run(Job(("true",))))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_on_this_machine_tier_one_holds(run: Any) -> None:
+    """On the daemon's event loop too: it hands more descriptors to a program than it was asked to."""
+    choice = run(choose(candidates()))
+    assert (choice.sandbox.facts().name, choice.passed_over) == ("bubblewrap", ())
+    assert run(Landlock(find_kind()).check()) == ()
