@@ -90,7 +90,7 @@ class Egress:
         """Listens on `door` while the block runs. Raises AddressRefused for a host that may never be asked."""
         egress = Egress(hosts, resolve, dial)
         server = await asyncio.start_unix_server(egress.serve, str(door), limit=MOST_HEAD)
-        door.chmod(0o666)  # in a folder that only this run's job sees
+        door.chmod(0o600)
         try:
             yield door
         finally:

@@ -30,6 +30,7 @@ from homefire.sandbox.sandbox import MIB, WATCHED, Egress, Facts, Job, Outcome
 WORK, DOOR, FORWARDER = "/work", "/run/egress.sock", "/run/forward.py"
 SHARED_MEMORY_BYTES, TEMPORARY_BYTES = 8 * MIB, 32 * MIB
 PROXY_PORT = 3128
+READ_ONLY = ("--remount-ro", "/dev", "--remount-ro", "/")  # both are memory without a size
 # Of /etc: what programs need to find libraries, certificates and the hour.
 _FROM_ETC = ("ld.so.cache", "alternatives", "ssl/certs", "ssl/openssl.cnf", "pki/tls/certs", "localtime", "mime.types")
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -61,6 +62,8 @@ class Bubblewrap:
                 self._egress(job.hosts, scratch.path / "egress.sock") if self._egress and job.hosts else nullcontext()
             )
             async with way_out as door:
+                if door is not None and uid is not None:
+                    os.chown(door, uid, uid)
                 return await execute(self.render(job, walls, scratch, door), job, self._kind)
 
     def render(self, job: Job, walls: Walls, scratch: Scratch, door: Path | None) -> Plan:
@@ -77,7 +80,7 @@ class Bubblewrap:
             for place in home:
                 options += ["--ro-bind", scratch.reach(place), str(place)]
             command = (program, "-I", "-S", FORWARDER, str(PROXY_PORT), DOOR, *command)
-        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK]
+        options += [*READ_ONLY, "--chdir", WORK]
         for name, value in (job_environment(job, WORK, "/tmp", door is not None)).items():
             options += ["--setenv", name, value]
         if caps_processes():

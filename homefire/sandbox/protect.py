@@ -25,11 +25,10 @@ _held: Counter[Path] = Counter()
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """Names relative to the folder: `closed` are read-only with all below, `fixed` cannot be renamed; `made` are placeholders."""
+    """Names relative to the folder: `closed` are read-only with all below, `fixed` cannot be renamed."""
 
     closed: tuple[str, ...]
     fixed: tuple[str, ...]
-    made: tuple[Path, ...]
 
     def writable(self, folder: Path) -> tuple[list[Path], list[Path]]:
         """The folders and files that are open as a whole: for Landlock, which can open but not close again below."""
@@ -54,7 +53,7 @@ def protect(folder: Path | None, names: tuple[str, ...]) -> Iterator[Walls]:
         for name in names if folder else ():
             _take(folder or Path(), name, closed, fixed, made)
         closed |= set(_other_names(folder or Path(), closed))
-        yield Walls(tuple(sorted(closed)), tuple(sorted(fixed - closed)), tuple(sorted(made)))
+        yield Walls(tuple(sorted(closed)), tuple(sorted(fixed - closed)))
     finally:
         for place in made:
             _held[place] -= 1

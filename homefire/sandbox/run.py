@@ -28,13 +28,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from homefire.errors import SandboxUnavailable
+from homefire.errors import InvalidRequest, SandboxUnavailable
 from homefire.sandbox.cgroup import Group, Kind
 from homefire.sandbox.sandbox import EndedBy, Job, Limits, Outcome
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-POLL_SECONDS, GONE_SECONDS = 0.05, 2.0
-FLOOD = 64
+POLL_SECONDS, GONE_SECONDS, FLOOD = 0.05, 2.0, 64
 MOST_ENTRIES = 50_000  # files in a job's folder
 _lent: dict[Path, tuple[int, int]] = {}  # folders in use by runs of a root daemon: the user, how many runs
 _STRANGERS = 1_900_000_000  # user ids from here on belong to nobody: each run of a root daemon gets one of its own
@@ -108,10 +107,13 @@ def lent(folder: Path | None) -> Iterator[int | None]:
     if os.geteuid() != 0 or folder is None:
         yield _STRANGERS + secrets.randbelow(90_000_000) if os.geteuid() == 0 else None
         return
+    if any(folder in other.parents or other in folder.parents for other in _lent):
+        raise InvalidRequest(f"Another run works above or below {folder}.", "Wait for its end.", param="folder")
     uid, runs = _lent.get(folder, (_STRANGERS + secrets.randbelow(90_000_000), 0))
     _lent[folder] = uid, runs + 1
     try:
-        give(folder, uid)
+        if not runs:  # never while a job is in there: it could put a link in the way of what is given
+            give(folder, uid)
         yield uid
     finally:
         uid, runs = _lent.pop(folder)
@@ -146,8 +148,6 @@ async def execute(plan: Plan, job: Job, kind: Kind) -> Outcome:
 
 
 class _Run:
-    """See the table above."""
-
     def __init__(self, plan: Plan, job: Job, group: Group) -> None:
         self._plan, self._job, self._group = plan, job, group
         self._ended_by: EndedBy = ""

@@ -147,15 +147,12 @@ class Sandbox(Protocol):
 
     def facts(self) -> Facts:
         """What it is and what it lacks here."""
-        ...
 
     async def check(self) -> tuple[str, ...]:
         """Tries the walls from inside; the names of those that do not hold, () if all do."""
-        ...
 
     async def run(self, job: Job) -> Outcome:
         """Runs a job to its end. Raises SandboxUnavailable, InvalidRequest, MachineError."""
-        ...
 
 
 def _require(form: re.Pattern[str], text: str, param: str) -> None:

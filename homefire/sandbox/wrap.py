@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from homefire.sandbox import seccomp
-from homefire.sandbox.bubblewrap import isolation, system
+from homefire.sandbox.bubblewrap import READ_ONLY, isolation, system
 
 GPU_NODES = ("nvidia*", "dri", "kfd")
 
@@ -30,7 +30,7 @@ def wrapped(
     for place in (*writable, *nodes, *([Path("/sys")] if nodes else [])):
         options += ["--bind" if place in writable else "--dev-bind", str(place), str(place)]
     script = 'exec bwrap --seccomp 9 "$@" 9<"$0"'
-    return ("/bin/sh", "-c", script, str(filter_file), *options, "--remount-ro", "/", "--chdir", "/tmp", "--", *argv)
+    return ("/bin/sh", "-c", script, str(filter_file), *options, *READ_ONLY, "--chdir", "/tmp", "--", *argv)
 
 
 def inner_pid(outer: int) -> int:

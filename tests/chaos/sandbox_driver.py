@@ -147,7 +147,7 @@ def mutated(tier: str, kind: str, change: Callable[[Plan], Plan], walls: bool) -
 
     class Mutated(base):  # type: ignore[misc]
         def render(self, job: Job, guarded: Walls, *rest: Any) -> Plan:
-            return change(super().render(job, guarded if walls else Walls((), (), ()), *rest))
+            return change(super().render(job, guarded if walls else Walls((), ()), *rest))
 
     box: Bubblewrap | Landlock = Mutated(kind)
     return box

@@ -30,6 +30,7 @@ from homefire.sandbox.protect import MARK
 from homefire.sandbox.sandbox import Job, Limits, Outcome
 from tests.chaos import sandbox_mutants
 from tests.chaos.sandbox_driver import mutated
+from tests.chaos.test_sandbox_probes import ROOTED
 from tests.chaos.test_sandbox_probes import pytestmark as pytestmark
 
 Box = Bubblewrap | Landlock
@@ -352,3 +353,16 @@ def test_on_this_machine_tier_one_holds(run: Any) -> None:
     choice = run(choose(candidates()))
     assert (choice.sandbox.facts().name, choice.passed_over) == ("bubblewrap", ())
     assert run(Landlock(find_kind()).check()) == ()
+
+
+@pytest.mark.skipif(not ROOTED, reason="only a root daemon lends folders to another user")
+def test_no_second_run_above_or_below_a_lent_folder(folder: Path) -> None:
+    async def both() -> list[Outcome | BaseException]:
+        box = plug("bubblewrap")
+        outer, inner = Job(("sleep", "0.3"), folder), Job(("true",), folder / "src")
+        return list(await asyncio.gather(box.run(outer), box.run(inner), return_exceptions=True))
+
+    outcomes = asyncio.run(both())
+    assert isinstance(outcomes[0], Outcome)
+    assert isinstance(outcomes[1], InvalidRequest)
+    assert asyncio.run(plug("bubblewrap").run(Job(("true",), folder / "src"))).exit_code == 0
