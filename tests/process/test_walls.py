@@ -113,3 +113,20 @@ def test_the_setting(new_daemon: Callable[..., RunningDaemon], setting: str) -> 
     assert row["pid"] == pid, "`homefire ps` names the model's own process"
     daemon.kill()
     wait_until(lambda: not alive(pid), 5)
+
+
+def test_parts_of_a_split_model_are_reached_through_their_links(pilot_spec: EngineSpec, tmp_path: Path) -> None:
+    folder = tmp_path / "splits"
+    folder.mkdir()
+    link = folder / "m-00001-of-00001.gguf"
+    link.symlink_to(pilot_spec.path)
+
+    async def whole() -> None:
+        engine = LlamaCpp(replace(pilot_spec, path=link, walls=True))
+        await engine.start()
+        try:
+            await answered(engine)
+        finally:
+            await engine.stop()
+
+    asyncio.run(whole())
