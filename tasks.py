@@ -74,6 +74,7 @@ def test(arguments: list[str]) -> int:
     """Lint, types and every test. Arguments go to pytest; with some, only pytest runs."""
     install("test")
     find_browser()
+    find_bubblewrap()
     if not arguments:
         lint([])
         check_page()
@@ -157,6 +158,7 @@ def page(arguments: list[str]) -> int:
 def proof(arguments: list[str]) -> int:
     """The full kill counts and long runs."""
     install("test")
+    find_bubblewrap()
     return call([PYTHON, "-m", "pytest", "-q", "tests/chaos", *arguments], check=False, HOMEFIRE_PROOF="full")
 
 
@@ -185,7 +187,9 @@ def fuzz(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
     install("test")
-    names = arguments or ["start", "router", "fair", "swap", "kv", "fetch", "verify", "fit", "quantize"]
+    names = arguments or [
+        "start", "router", "slots", "fair", "swap", "kv", "auth", "fetch", "verify", "fit", "quantize", "sandbox",
+    ]  # fmt: skip
     return max([call([BIN / "homefire", "bench", name, "--json"], check=False) for name in names])
 
 
@@ -295,6 +299,13 @@ def find_browser() -> None:
     if sys.platform == "linux" and shutil.which("apt-get") and os.geteuid() == 0:
         say("installing chromium for the browser tests")
         apt_install("chromium")
+
+
+def find_bubblewrap() -> None:
+    """Installs bubblewrap for the sandbox's tests on Debian, when this is root; elsewhere they say why they are skipped."""
+    if sys.platform == "linux" and not shutil.which("bwrap") and shutil.which("apt-get") and os.geteuid() == 0:
+        say("installing bubblewrap for the sandbox's tests")
+        apt_install("bubblewrap")
 
 
 def call(command: Sequence[str | Path], check: bool = True, cwd: Path = ROOT, **environment: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, fair, fetch, fit, kv, quantize, router, slots, start, swap, verify
+from bench import auth, fair, fetch, fit, kv, quantize, router, sandbox, slots, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
@@ -21,6 +21,7 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "sandbox": sandbox.measure,
 }
 
 

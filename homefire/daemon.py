@@ -64,6 +64,7 @@ from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
+from homefire.sandbox.choose import candidates, choose
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.floors import require_floors
 from homefire.server.holds import Holds
@@ -194,12 +195,13 @@ class Daemon:
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self._measuring: set[asyncio.Task[None]] = set()
-        self._serving = False
+        self._serving = self._walls = False
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
         if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
             log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
+        walls = asyncio.ensure_future(choose(candidates())) if self.settings.sandbox_models else None
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -220,6 +222,8 @@ class Daemon:
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
+        if walls is not None:
+            self._walls = (await walls).sandbox.facts().tier == 1
         workshop = Workshop(self.library, self.paths, self.blobs)
         return build_app(
             Rooms(
@@ -363,6 +367,7 @@ class Daemon:
             kv_type=way.kv_type,
             flash_attention=way.flash_attention,
             logical_batch=logical,
+            walls=self._walls,
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:

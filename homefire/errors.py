@@ -704,6 +704,13 @@ class DoesNotFit(MachineError):
     default_step = "Choose a smaller model or quantization (homefire models fit NAME), or lower the setting 'context'."
 
 
+class SandboxUnavailable(MachineError):
+    """Nothing on this machine can hold a program that nobody has read, so it is not run. What runs no code goes on."""
+
+    code = "sandbox_unavailable"
+    default_step = "See what is missing with: homefire doctor (on Debian and its kin: sudo apt install bubblewrap)"
+
+
 def leaves() -> Iterator[type[HomefireError]]:
     """One class a code, the most derived one: for the documentation test and for reading envelopes back."""
     found: dict[str, type[HomefireError]] = {}

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
 from homefire.dialects.spent import TAIL, Spent, read_spent
+from homefire.engines import walls
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, KeptCache
@@ -52,6 +53,7 @@ class LlamaCpp:
         spent: Callable[[str, Spent], None] | None = None,
         keeping: Keeping | None = None,
     ) -> None:
+        spec = walls.own_folder(spec)
         self.name = spec.name
         self.spec = spec
         self.spent = spent
@@ -62,12 +64,15 @@ class LlamaCpp:
         self._child = Child(
             ChildSpec(
                 name=f"The engine of '{spec.name}'",
-                argv=(sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec))),
+                argv=walls.command(
+                    spec, (sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec)))
+                ),
                 log=spec.log,
                 environment={"HOMEFIRE_ENGINE_KEY": key} if key else {},
                 ready_seconds=spec.load_seconds,
                 label=spec.name,
                 observer=observer,
+                dumps=walls.dumps_of(spec),
             )
         )
         self._wire: Wire | None = None
@@ -79,7 +84,7 @@ class LlamaCpp:
 
     @property
     def pid(self) -> int | None:
-        return self._child.pid
+        return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
         self._cache.open()

@@ -41,7 +41,9 @@ OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 TAIL = 600
-PLACES_AND_TIMES = frozenset({"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept"})
+PLACES_AND_TIMES = frozenset(
+    {"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept", "walls"}
+)
 
 
 @dataclass(frozen=True, slots=True)
