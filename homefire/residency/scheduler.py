@@ -75,8 +75,8 @@ class Pause:
 @dataclass(frozen=True, slots=True)
 class Room:
     """What all models together may take of each device, in bytes; a device that is not named has no limit. `slack`: how far they
-    may pass it before idle ones leave for that; `why` says for people what limits a device; `total` is all that there is of it and
-    `headroom` what stays free of that, where these are known."""
+    may pass it before idle ones leave for that; `why` says for people what limits a device; `total` is all that there is of it,
+    `headroom` what of that stays free, where these are known."""
 
     bytes: Mapping[str, int] = field(default_factory=dict)
     slack: int = 0

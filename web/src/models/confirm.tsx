@@ -14,9 +14,11 @@ interface Props {
   no: string;
   busy: boolean;
   onYes: () => void;
+  /** A gentler answer between the two. */
+  between?: { word: string; run: () => void };
 }
 
-export function ConfirmButton({ children, label, question, yes, no, busy, onYes }: Props) {
+export function ConfirmButton({ children, label, question, yes, no, busy, onYes, between }: Props) {
   const [asking, setAsking] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
   const keeper = useRef<HTMLButtonElement>(null);
@@ -51,6 +53,19 @@ export function ConfirmButton({ children, label, question, yes, no, busy, onYes 
       <button ref={keeper} type="button" className="button slim" aria-describedby={questionId} onClick={() => setAsking(false)}>
         {no}
       </button>
+      {between && (
+        <button
+          type="button"
+          className="button slim"
+          aria-describedby={questionId}
+          onClick={() => {
+            setAsking(false);
+            between.run();
+          }}
+        >
+          {between.word}
+        </button>
+      )}
       <button
         type="button"
         className="button slim danger"

@@ -37,6 +37,8 @@ export interface Message {
   created_at: number;
   usage: Usage | null;
   timings: Timings | null;
+  /** Who gave the answer, and who was asked before; null while nobody has begun it. */
+  answered_by?: { name: string; failed: { name: string; code: string }[] } | null;
 }
 
 export interface ConversationHead {
@@ -106,7 +108,7 @@ export interface ModelList {
 
 export interface EngineStatus {
   name: string;
-  state: "starting" | "ready" | "stopping" | "backing_off" | "broken";
+  state: "starting" | "ready" | "draining" | "stopping" | "backing_off" | "broken";
   leases: number;
   memory_bytes: number | null;
   restarts: number;
@@ -141,5 +143,7 @@ export type AnswerEvent =
   | { kind: "message"; message: Message }
   | { kind: "notice"; text: string }
   | { kind: "delta"; text: string }
+  | { kind: "queue"; place: number; eta: number }
+  | { kind: "answered_by"; by: NonNullable<Message["answered_by"]> }
   | { kind: "done"; message: Message }
   | { kind: "error"; error: ErrorBody };
