@@ -3,7 +3,7 @@
  * Promises: each says why it is there and when it leaves; answers under way are broken only by who chose that in so many words;
  * when a row goes, the focus goes to the list's title. Does not cover: what is on the disk (the models page).
  */
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useCell } from "../cell";
 import { formatSeconds } from "../format";
 import { ConfirmButton } from "../models/confirm";
@@ -13,6 +13,8 @@ import type { Residency, Resident } from "../wire/machine";
 import type { Machine } from "./machine";
 import { Swatch } from "./memory";
 import { keepChoices, leavesWords, memoryWords, MOODS, rateWords, sentence, STATE_WORDS, useWords } from "./words";
+
+const REST_MS = 400;
 
 interface Props {
   machine: Machine;
@@ -132,22 +134,7 @@ function Controls({ machine, model, gone }: Pick<RowProps, "machine" | "model" |
   const unload = (now: boolean): void => void machine.unload(name, now).then((done) => done && focusFirst("residents-title"));
   return (
     <div className="model-row-foot">
-      <label className="keep">
-        <span>Stays</span>
-        <select
-          className="select slim"
-          aria-label={`How long ${name} stays`}
-          aria-disabled={busy}
-          value={model.keepAlive ?? -1}
-          onChange={(event) => !busy && void machine.load(name, { keep_alive: Number(event.target.value) })}
-        >
-          {keepChoices(model.keepAlive).map(([seconds, words]) => (
-            <option key={seconds} value={seconds}>
-              {words}
-            </option>
-          ))}
-        </select>
-      </label>
+      <KeepChoice machine={machine} model={model} busy={gone || leaving} />
       <span className="model-actions">
         <button
           type="button"
@@ -179,5 +166,35 @@ function Controls({ machine, model, gone }: Pick<RowProps, "machine" | "model" |
         )}
       </span>
     </div>
+  );
+}
+
+/** What is chosen is shown at once, and asked for when the choosing rests: arrow keys go through the choices one by one. */
+function KeepChoice({ machine, model: { name, keepAlive }, busy }: { machine: Machine; model: Resident; busy: boolean }) {
+  const [chosen, setChosen] = useState<number | null>(null);
+  const now = keepAlive ?? -1;
+  useEffect(() => {
+    if (chosen === null) return;
+    const timer = setTimeout(() => void machine.load(name, { keep_alive: chosen }).then((done) => !done && setChosen(null)), REST_MS);
+    return () => clearTimeout(timer);
+  }, [machine, name, chosen]);
+  useEffect(() => setChosen(null), [now]);
+  return (
+    <label className="keep">
+      <span>Stays</span>
+      <select
+        className="select slim"
+        aria-label={`How long ${name} stays`}
+        aria-disabled={busy}
+        value={chosen ?? now}
+        onChange={(event) => !busy && setChosen(Number(event.target.value))}
+      >
+        {keepChoices(keepAlive).map(([seconds, words]) => (
+          <option key={seconds} value={seconds}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
