@@ -29,11 +29,11 @@ NO_SIDEWAYS = """() => [...document.querySelectorAll("html, body, main, .machine
 
 # What axe would find first: controls, regions and pictures without a name, ids that are there twice, headings that skip.
 FAULTS = """() => {
-  const name = (one) => one.ariaLabel || one.labels?.[0]?.textContent || one.textContent ||
-    document.getElementById(one.getAttribute("aria-labelledby"))?.textContent || "";
   const page = document.querySelector(".workspace");
-  const nameless = [...page.querySelectorAll("button, select, input, a[href], progress, [role=img], [role=region], [role=group], section")]
-    .filter((one) => one.matches("select, progress, section") ? !(one.ariaLabel || one.labels?.length || one.getAttribute("aria-labelledby")) : !name(one).trim())
+  const given = (one) => one.ariaLabel || one.labels?.length || one.getAttribute("aria-labelledby");
+  const named = "select, input, progress, section, [role=img], [role=region], [role=group]";
+  const nameless = [...page.querySelectorAll(`button, a[href], ${named}`)]
+    .filter((one) => !given(one) && (one.matches(named) || !one.textContent.trim()))
     .map((one) => one.outerHTML.slice(0, 120));
   const dangling = [...page.querySelectorAll("[aria-labelledby], [aria-describedby]")]
     .flatMap((one) => [one.getAttribute("aria-labelledby"), one.getAttribute("aria-describedby")])
@@ -60,14 +60,16 @@ PALE = """() => {
     }
     return null;
   };
+  const written = (one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
   return [...document.querySelectorAll(".machine-page *")]
-    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()) && one.getClientRects().length)
+    .filter((one) => written(one) && one.getClientRects().length)
     .filter((one) => !one.closest("[aria-disabled=true], .share, .visually-hidden"))
     .map((one) => {
       const [style, under] = [getComputedStyle(one), ground(one)];
       if (!under || !style.color.startsWith("rgb")) return null;
       const [a, b] = [light(parts(style.color)), light(under)].sort((x, y) => y - x);
-      return [one.className + ": " + one.textContent.slice(0, 40), (a + 0.05) / (b + 0.05), parseFloat(style.fontSize) >= 24 ? 3 : 4.5];
+      const least = parseFloat(style.fontSize) >= 24 ? 3 : 4.5;
+      return [one.className + ": " + one.textContent.slice(0, 40), (a + 0.05) / (b + 0.05), least];
     })
     .filter((row) => row && row[1] < row[2]);
 }"""
