@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, kv, quantize, router, start, swap, verify
+from bench import fair, fetch, fit, kv, quantize, router, slots, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
     "start": start.measure,
     "router": router.measure,
+    "slots": slots.measure,
     "fair": fair.measure,
     "swap": swap.measure,
     "kv": kv.measure,

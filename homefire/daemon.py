@@ -34,7 +34,7 @@ from typing import Any
 import homefire
 from homefire import settings as settings_module
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
-from homefire.engines.kept import Keeping, family_of, model_tag
+from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
@@ -57,6 +57,8 @@ from homefire.models.workshop import Workshop
 from homefire.paths import Paths, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
+from homefire.residency.kept import Book
+from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
@@ -164,6 +166,7 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        await self.keeper.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -203,6 +206,7 @@ class Daemon:
             )
             self.restarts.open()
             self._announce()
+            self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
             try:
                 await server.serve(sockets=[self.listening])
@@ -250,7 +254,8 @@ class Daemon:
             self.advice, self.library, self._spec, limits, lambda: detect(with_gpus=settings.gpu_layers != 0)
         )
         smaller = partial(self._make_engine, smaller=True)
-        return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded)
+        book = Book(KeeperKept(self.store))
+        return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded, book=book)
 
     def _make_engine(self, name: str, smaller: bool = False) -> Engine:
         self.holds.check(name)

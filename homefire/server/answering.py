@@ -90,8 +90,12 @@ class Answering:
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
         known = self.far is not None and (self.far.owns(name) or name in self.far.chains)
-        roles = self._roles()
-        if known or name not in roles or any(model.name == name for model in self.library.all()):
+        return name if known else self._entry(name)
+
+    def _entry(self, name: str) -> str:
+        """The same of an entry of an order, where a name of an order means no order: orders do not nest."""
+        roles, far = self._roles(), self.far is not None and self.far.owns(name)
+        if far or name not in roles or any(model.name == name for model in self.library.all()):
             return name
         if not roles[name]:
             raise UnknownModel(
@@ -107,7 +111,8 @@ class Answering:
         `FarEngines.begin` raise, ChainEnded."""
         order = self._order(request.model)
 
-        async def attempt(name: str) -> Begun:
+        async def attempt(entry: str) -> Begun:
+            name = self._entry(entry)
             asked = replace(request, model=name) if name != request.model else request
             if self.far is not None and self.far.owns(name):
                 return await self.far.begin(name, asked)
@@ -142,7 +147,8 @@ class Answering:
     async def embedded(self, request: EmbeddingRequest, asking: Asking = NOBODY) -> Won[Embeddings]:
         """The same, and who made them."""
 
-        async def attempt(name: str) -> Embeddings:
+        async def attempt(entry: str) -> Embeddings:
+            name = self._entry(entry)
             asked = replace(request, model=name)
             if self.far is not None and self.far.owns(name):
                 return await self.far.embed(name, asked)
@@ -177,9 +183,23 @@ class Answering:
             and self.library.get(order[0]).source == "built-in"
         )
 
+    def require_entry(self, name: str) -> None:
+        """Raises UnknownModel unless the name may stand in an order of fallback: a model here, or a role, whoever has it then."""
+        if name not in self._roles():
+            self.library.get(name)
+
     def _order(self, model: str) -> tuple[str, ...]:
+        """Who is asked, in turn. A role stands for its model, which is asked once; one without a model is told in its turn."""
         model = self.resolve(model)
-        return (model,) if self.far is None else self.far.order(model)
+        if self.far is None or model not in self.far.chains:
+            return (model,)
+        found = []
+        for entry in self.far.order(model):
+            name = entry
+            with contextlib.suppress(UnknownModel):
+                name = self._entry(entry)
+            found.append(name)
+        return tuple(dict.fromkeys(found))
 
     def _note(self, model: str, won: Won[Any]) -> None:
         if won.failed:

@@ -230,7 +230,7 @@ def _models(rooms: Rooms) -> list[RouteRow]:
 
 
 def _engines(rooms: Rooms) -> list[RouteRow]:
-    far = elsewhere.EngineRoutes(rooms.far, rooms.models.library.get)
+    far = elsewhere.EngineRoutes(rooms.far, _answering(rooms).require_entry)
     one = f"{AT}/engines/{{name}}"
     return [
         RouteRow("GET", f"{AT}/engines", "Far engines and orders of fallback; asks none of them", far.list),

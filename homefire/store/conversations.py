@@ -22,13 +22,13 @@ from homefire.store.database import Row, Store
 TITLE_LENGTH = 60
 UNDO_SECONDS = 600.0
 
-_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings"
+_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings, answered_by"
 _CONVERSATION = "id, title, model, system, notice, created_at, updated_at"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message. `usage`, `timings` and `error` are the wire's objects (docs/api.md)."""
+    """One message. `usage`, `timings`, `error` and `answered_by` are the wire's objects (docs/api.md)."""
 
     id: str
     parent_id: str | None
@@ -40,6 +40,7 @@ class StoredMessage:
     created_at: float
     usage: dict[str, Any] | None
     timings: dict[str, Any] | None
+    answered_by: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,26 +203,24 @@ class Conversations:
 
         return await self._store.write(change)
 
-    async def save_partial(self, message_id: str, content: str) -> None:
-        """Keeps what a streaming answer says so far."""
-        await self._store.write(
-            lambda c: c.execute(
-                "UPDATE messages SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id)
-            )
-        )
+    async def save_partial(self, message_id: str, content: str, answered_by: dict[str, Any] | None = None) -> None:
+        """Keeps what a streaming answer says so far, and who gives it."""
+        query = "UPDATE messages SET content = ?, answered_by = ? WHERE id = ? AND state = 'streaming'"
+        await self._store.write(lambda c: c.execute(query, (content, _json(answered_by), message_id)))
 
     async def finish(self, conversation_id: str, message: StoredMessage) -> None:
         """Stores an answer's last state."""
 
         def change(c: apsw.Connection) -> None:
             c.execute(
-                "UPDATE messages SET content = ?, state = ?, error = ?, usage = ?, timings = ? WHERE id = ?",
+                "UPDATE messages SET content = ?, state = ?, error = ?, usage = ?, timings = ?, answered_by = ? WHERE id = ?",
                 (
                     message.content,
                     message.state,
                     _json(message.error),
                     _json(message.usage),
                     _json(message.timings),
+                    _json(message.answered_by),
                     message.id,
                 ),
             )
@@ -256,7 +255,7 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
         if c.execute(known, (message.parent_id, conversation_id)).fetchone() is None:
             raise UnknownMessage(f"The conversation has no message '{message.parent_id}'.", param="parent_id")
     c.execute(
-        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL)",
+        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL)",
         (
             conversation_id,
             message.id,
@@ -290,9 +289,10 @@ def _load(c: apsw.Connection, conversation_id: str) -> Conversation:
 
 
 def _message(row: Row) -> StoredMessage:
-    message_id, parent, role, content, model, state, error, created_at, usage, timings = row
+    message_id, parent, role, content, model, state, error, created_at, *figures = row
+    usage, timings, by = map(_parsed, figures)
     return StoredMessage(
-        message_id, parent, role, content, model, state, _parsed(error), created_at, _parsed(usage), _parsed(timings)
+        message_id, parent, role, content, model, state, _parsed(error), created_at, usage, timings, by
     )
 
 

@@ -96,7 +96,7 @@ export interface Disk {
   free_bytes: number;
 }
 
-/** Which model does what: main, rlm, memory, embed. */
+/** Which model does what: main, rlm, memory, embed, vision. */
 export type Roles = Record<string, string | null>;
 
 export interface ModelList {
