@@ -127,8 +127,9 @@ class ResidencyRoutes:
                 self._keeper.keep(name, keep_alive)
             if pin is not None:
                 self._keeper.pin(name, pin)
-            await self._keeper.flush()
             row = next(each for each in self._keeper.table().models if each.name == name)
+        # Without the lease: nobody is to see an answer under way where there is none.
+        await self._keeper.flush()
         await send_json(send, {"model": row})
 
     async def _let_go(self, name: str, now: bool, send: Send) -> None:

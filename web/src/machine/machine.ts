@@ -92,7 +92,8 @@ export class Machine {
   }
 
   async unload(name: string, now: boolean): Promise<boolean> {
-    return this.ask(now ? `${name} now` : name, () => machineCalls.unload(name, now));
+    // Under names of its own: neither a load nor a patient unload that is under way stands in its way.
+    return this.ask(`${name} ${now ? "now" : "unload"}`, () => machineCalls.unload(name, now));
   }
 
   async clearKept(): Promise<boolean> {

@@ -131,6 +131,7 @@ function Controls({ machine, model, gone }: Pick<RowProps, "machine" | "model" |
   const { name, pinned, leases } = model;
   const leaving = model.state === "stopping" || model.state === "draining";
   const busy = gone || asking.has(name) || leaving;
+  const still = asking.has(`${name} unload`) || leaving;
   const unload = (now: boolean): void => void machine.unload(name, now).then((done) => done && focusFirst("residents-title"));
   return (
     <div className="model-row-foot">
@@ -147,23 +148,18 @@ function Controls({ machine, model, gone }: Pick<RowProps, "machine" | "model" |
         >
           <Icon name="pin" /> {pinned ? "Pinned" : "Pin"}
         </button>
-        {leases > 0 ? (
-          <ConfirmButton
-            label={`Unload ${name}`}
-            question={`${leases} ${leases === 1 ? "answer is" : "answers are"} under way.`}
-            no="Keep it"
-            {...(leaving ? {} : { between: { word: "When they end", run: () => unload(false) } })}
-            yes="Break off now"
-            busy={gone || asking.has(`${name} now`)}
-            onYes={() => unload(true)}
-          >
-            <Icon name="leave" /> Unload
-          </ConfirmButton>
-        ) : (
-          <button type="button" className="button slim" aria-label={`Unload ${name}`} aria-disabled={busy} onClick={() => !busy && unload(false)}>
-            <Icon name="leave" /> Unload
-          </button>
-        )}
+        <ConfirmButton
+          label={`Unload ${name}`}
+          question={leases === 0 ? "Its answers have ended." : `${leases} ${leases === 1 ? "answer is" : "answers are"} under way.`}
+          no="Keep it"
+          {...(leaving ? {} : { between: { word: "When they end", run: () => unload(false) } })}
+          yes="Break off now"
+          busy={gone || asking.has(`${name} now`) || (leases === 0 && still)}
+          onYes={() => unload(true)}
+          straight={leases === 0 ? () => unload(false) : undefined}
+        >
+          <Icon name="leave" /> Unload
+        </ConfirmButton>
       </span>
     </div>
   );

@@ -16,9 +16,11 @@ interface Props {
   onYes: () => void;
   /** A gentler answer between the two. */
   between?: { word: string; run: () => void };
+  /** Given: there is nothing to ask about now, and the button does this at once. It stays the same button, or it would lose the focus. */
+  straight?: (() => void) | undefined;
 }
 
-export function ConfirmButton({ children, label, question, yes, no, busy, onYes, between }: Props) {
+export function ConfirmButton({ children, label, question, yes, no, busy, onYes, between, straight }: Props) {
   const [asking, setAsking] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
   const keeper = useRef<HTMLButtonElement>(null);
@@ -33,7 +35,7 @@ export function ConfirmButton({ children, label, question, yes, no, busy, onYes,
 
   if (!asking) {
     return (
-      <button ref={opener} type="button" className="button slim" aria-label={label} aria-disabled={busy} onClick={() => !busy && setAsking(true)}>
+      <button ref={opener} type="button" className="button slim" aria-label={label} aria-disabled={busy} onClick={() => !busy && (straight ? straight() : setAsking(true))}>
         {children}
       </button>
     );
