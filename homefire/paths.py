@@ -16,6 +16,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from homefire.errors import DiskFull, HomefireError, HomeNotWritable, InvalidRequest, MachineError
@@ -45,6 +46,23 @@ class ModelName(str):
                 param="name",
             )
         return super().__new__(cls, text)
+
+
+class WorkerName(ModelName):
+    """The name of an engine beside a model's own: BASE+ADAPTER for one with adapters, NAME~WORD for one that is measured. What
+    stands between the signs are model names. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> WorkerName:
+        for part in re.split(r"[+~]", text):
+            ModelName(part)
+        return str.__new__(cls, text)
+
+
+def base_of(name: str) -> str:
+    """The model that an engine of this name runs."""
+    return re.split(r"[+~]", name, maxsplit=1)[0]
 
 
 class KeyName(str):
@@ -105,7 +123,13 @@ class Paths:
         self.upkeep = self.run / "upkeep.json"
         self.upkeep_lock = self.run / "upkeep.lock"
         self.gpu_limits = self.run / "gpu-limits.json"
+        self.telemetry_state = home / "telemetry" / "state.json"
+        self.telemetry_queue = home / "telemetry" / "queue"
         self.kv = home / "cache" / "kv"
+        self.tls = home / "tls"
+        self.tls_authority = self.tls / "ca.pem"
+        self.tls_certificate = self.tls / "certificate.pem"
+        self.tls_key = self.tls / "key.pem"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"
@@ -134,6 +158,10 @@ class Paths:
         """Where the parts of a split model lie beside each other, as links; `key` is the sha256 of their digests."""
         return self.home / "cache" / "splits" / key
 
+    def telemetry_day(self, day: date) -> Path:
+        """Where the record of a day waits."""
+        return self.telemetry_queue / f"{day.isoformat()}.json"
+
     def engine_log(self, model: ModelName) -> Path:
         """Where a model's child writes what it says."""
         return self.logs / f"engine-{_file_name(model)}.log"
@@ -146,13 +174,21 @@ class Paths:
         """
         if sys.platform == "win32":
             return None
-        path = self.run / f"{_file_name(model)}.sock"
+        return self._socket(_file_name(model), model)
+
+    def daemon_socket(self) -> Path | None:
+        """The daemon's own unix socket (setting `unix_socket`), as `engine_socket`."""
+        # A model's name never begins with a dash.
+        return None if sys.platform == "win32" else self._socket("-daemon", "-daemon")
+
+    def _socket(self, file_name: str, name: str) -> Path:
+        path = self.run / f"{file_name}.sock"
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
         tag = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"homefire-{os.getuid()}-{tag}"
         make_private_folder(folder)
-        return folder / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.sock"
+        return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sock"
 
     def prepare(self) -> None:
         """Makes the folders. Raises HomeNotWritable or DiskFull, each with the next step."""

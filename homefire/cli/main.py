@@ -31,8 +31,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "other engines beside the own ones, grants for them, and who stands in for whom"),
-    "key": ("keys", "show the names of keys, add one, revoke one"),
+    "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
+    "tls": ("tls", "certificates for reaching this daemon from other machines"),
+    "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),
     "doctor": ("doctor", "what is wrong here and what to do"),
+    "diagnose": ("diagnose", "write one file about this Homefire that a person may read and hand on"),
+    "telemetry": ("telemetry", "off unless you turn it on: see every field, the records, and send them"),
     "bench": ("checkout", "measure (in a checkout)"),
     "pilot": ("checkout", "make the built-in model (in a checkout)"),
 }

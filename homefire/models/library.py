@@ -94,7 +94,7 @@ class Library:
         size = PILOT_FILE.stat().st_size
         own = ModelFile("model", PILOT_FILE.name, None, PILOT_FILE, size)
         self._models = {PILOT: Model(PILOT, "built-in", PILOT_FILE, size, facts_of([header]), files=(own,))}
-        query = f"SELECT {COLUMNS} FROM models ORDER BY added_at"
+        query = f"SELECT {COLUMNS} FROM models ORDER BY added_at"  # nosec B608 # our own columns
         rows: list[Row] = await self.store.read(lambda c: c.execute(query).fetchall())
         for row in rows:
             model = from_row(row, self.paths)
@@ -212,7 +212,7 @@ class Library:
             )
             if c.execute("SELECT 1 FROM models WHERE name = ?", (model.name,)).fetchone():
                 raise _exists(model.name)
-            c.execute(f"INSERT INTO models ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
+            c.execute(f"INSERT INTO models ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # nosec B608 # our own columns, and marks
 
         await self.store.write(change)
 

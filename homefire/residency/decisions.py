@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -50,9 +50,12 @@ class Decisions:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._listeners: set[asyncio.Queue[Entry]] = set()
         self._count = 0
+        # Since the start, by kind and by the class of the reason (the fact `why`, "" where there is none).
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def note(self, kind: Kind, model: str, reason: str, facts: Mapping[str, Any] | None = None) -> None:
         """Adds an entry."""
+        self.counts[kind, str((facts or {}).get("why", ""))] += 1
         last = next((entry for entry in reversed(self._entries) if entry.model == model), None)
         if last is not None and (last.kind, last.reason) == (kind, reason) and last is self._entries[-1]:
             self._entries[-1] = entry = replace(last, at=self._clock(), facts=facts or {}, times=last.times + 1)

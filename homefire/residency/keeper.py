@@ -109,6 +109,7 @@ class Keeper:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -181,6 +182,10 @@ class Keeper:
         resident = self._residents.get(model)
         return resident is not None and resident.state == "ready"
 
+    def engine_of(self, model: str) -> Engine | None:
+        """The engine of a model that is in memory and ready, to ask what it can do. To use it takes a lease."""
+        return self._residents[model].engine if self.is_resident(model) else None
+
     def pin(self, model: str, pinned: bool) -> None:
         """A pinned model never leaves for another's sake, nor for its idleness."""
         if pinned != (model in self._pins):
@@ -202,6 +207,7 @@ class Keeper:
         self._backoffs.pop(model, None)
         self._book.forget(model)
         self._shelf.came(model)
+        self._demand.wishes.pop(model, None)
 
     async def evict(self, model: str) -> None:
         """Unloads the model and waits until it is gone; answers under way on it break."""
@@ -218,7 +224,7 @@ class Keeper:
         if resident is None or resident.life is None:
             return False
         if now or resident.state == "starting":
-            self.decisions.note("unloaded", model, "A person asked for it, at once.")
+            self.decisions.note("unloaded", model, "A person asked for it, at once.", {"why": "asked"})
             await self.evict(model)
         else:
             resident.leaving = True
@@ -232,7 +238,7 @@ class Keeper:
         for name, resident in list(self._residents.items()):
             if resident.state == "ready" and not resident.leases and name not in wanted | self._pins:
                 log.warning("'%s' leaves the memory: %s", name, reason)
-                self.decisions.note("evicted", name, reason)
+                self.decisions.note("evicted", name, reason, {"why": "governor"})
                 await self.evict(name)
 
     def look(self) -> None:
@@ -391,7 +397,8 @@ class Keeper:
             "scarce": "Other programs need the memory, and it was idle.",
             "asked": "A person asked for it.",
         }
-        facts = {"bytes": dict(resident.bytes), "per_minute": round(60 * self._demand.rate(model, self._clock()), 2)}
+        rate = round(60 * self._demand.rate(model, self._clock()), 2)
+        facts = {"why": why, "bytes": dict(resident.bytes), "per_minute": rate}
         self.decisions.note("unloaded" if why == "asked" else "evicted", model, words[why], facts)
         log.info("'%s' leaves the memory: %s", model, words[why])
         resident.state = "stopping"
@@ -467,7 +474,8 @@ class Keeper:
             self._room = await self._sizes.room(self._held())
             self._demand.forget(self._clock())
             self._step()
-            await self._tend_shelf()
+            if self._tending is None or self._tending.done():  # reading may take long; looking must not wait for it
+                self._tending = self._spawn(self._tend_shelf())
 
     async def _measure(self, model: str, resident: _Resident) -> None:
         """A model never gets back what it once took: a cache that is empty now fills again."""

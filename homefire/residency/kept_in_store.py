@@ -48,7 +48,7 @@ class KeptInStore:
             c.executemany("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)", decisions)
             c.execute("DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - ?", (KEPT,))
             order = "SELECT load FROM kept_loads ORDER BY at DESC, load LIMIT -1 OFFSET ?"
-            c.execute(f"DELETE FROM kept_loads WHERE load IN ({order})", (MOST_LOADS,))
+            c.execute(f"DELETE FROM kept_loads WHERE load IN ({order})", (MOST_LOADS,))  # nosec B608 # names of our own tables
 
         await self._store.write(change)
 

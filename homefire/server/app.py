@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import homefire
 from homefire.dialects import anthropic, ollama
@@ -25,14 +25,15 @@ from homefire.residency import Keeper
 from homefire.residency.far import FarEngines
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
+from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
-from homefire.server.answering import Answering
+from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
-from homefire.server.description import Handler, RouteRow, docs_page, openapi
-from homefire.server.door import Door
+from homefire.server.description import RouteRow, docs_page, openapi
+from homefire.server.door import OPEN, Door
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -40,8 +41,13 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.scopes import Principal, right_of
+from homefire.server.spans import Spans
+from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
+from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
+from homefire.telemetry import Telemetry
 
 STREAM = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -65,19 +71,24 @@ class Rooms:
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    telemetry: Telemetry | None = None
+    spans: Spans = NO_SPANS
+    tuning: TuningRooms | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
     """The whole application."""
     page = Page()
     rows = route_table(rooms)
-    methods: dict[str, dict[str, Handler]] = {}
+    methods: dict[str, dict[str, RouteRow]] = {}
     for row in rows:
-        methods.setdefault(row.path, {})[row.method] = row.handler
-    routes = [Route(path, endpoint=_Methods(path, handlers)) for path, handlers in methods.items()]
+        methods.setdefault(row.path, {})[row.method] = row
+    routes = [Route(path, endpoint=_Methods(path, found, rooms.authority)) for path, found in methods.items()]
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
     envelopes = {row.path: row.errors for row in rows if row.errors is not None}
-    return Counted(Door(router, rooms.authority, rooms.hosts, page.routes, envelopes), rooms.watched.metrics)
+    scheme = "https" if rooms.identity.tls else "http"
+    door = Door(router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme)
+    return Counted(door, rooms.watched.metrics)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:
@@ -87,12 +98,16 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_openai(rooms),
         *_other_dialects(rooms),
         *_own(rooms),
+        *_keys(rooms),
         *_models(rooms),
+        *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
         *_conversations(rooms),
+        *_telemetry(rooms),
         *_described(docs),
     ]
+    docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
     return docs.rows
 
 
@@ -115,14 +130,19 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles)
+    return Answering(
+        rooms.keeper,
+        rooms.models.library,
+        rooms.far,
+        rooms.models.roles.roles,
+        rooms.spans,
+        meter=rooms.authority.meter,
+    )
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
     answering = _answering(rooms)
-    own = memory.ResidencyRoutes(
-        rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name), rooms.kv
-    )
+    own = memory.ResidencyRoutes(rooms.keeper, lambda name: answering.place(answering.resolve(name)), rooms.kv)
     one = f"{AT}/models/{{name}}"
     return [
         RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),
@@ -131,7 +151,7 @@ def _residency(rooms: Rooms) -> list[RouteRow]:
         ),
         RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
         RouteRow("GET", f"{AT}/kept", "KV caches of conversations on the disk", own.kept),
-        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept),
+        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept, status=204),
         RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
         RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
     ]
@@ -186,15 +206,29 @@ def _own(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{AT}/sensors", "Load, temperature, power and memory of this machine", watched.sensors),
         RouteRow("GET", f"{AT}/sensors/watch", "The same again and again; seconds", watched.watch, answer=STREAM),
         RouteRow("GET", f"{AT}/restarts", "Crashes of models and of the daemon, newest first", watched.restarts),
-        RouteRow("GET", f"{AT}/keys", "Names of the keys", own.keys),
-        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
-        RouteRow("DELETE", f"{AT}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
     ]
+
+
+def _keys(rooms: Rooms) -> list[RouteRow]:
+    own = keyring.KeyRoutes(rooms.authority)
+    one = f"{AT}/keys/{{name}}"
+    return [
+        RouteRow("GET", f"{AT}/keys", "The keys and what they may do", own.list),
+        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add, keyring.KeyBody, status=201),
+        RouteRow("POST", f"{one}/rotate", "A new secret beside the old one", own.rotate, keyring.RotateBody),
+        RouteRow("DELETE", one, "Revoke a key, and end what it has under way", own.revoke, status=204),
+        RouteRow("GET", f"{AT}/audit", "The audit log, newest first; limit, before", own.audit),
+    ]
+
+
+def _usual_cache(name: str) -> str:
+    return "F16"
 
 
 def _models(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word come before those with a name in its place."""
-    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home)
+    cache = _usual_cache if rooms.tuning is None else rooms.tuning.tuned.cache_of
+    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home, cache)
     one, each = f"{AT}/models/{{name}}", f"{AT}/downloads/{{id}}"
     return [
         RouteRow("GET", f"{AT}/models", "The installed models, room on the disk, roles; fit", own.installed),
@@ -226,6 +260,19 @@ def _models(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{each}/resume", "Go on with it", own.resume),
         RouteRow("POST", f"{each}/cancel", "End it and drop what came", own.cancel),
         RouteRow("POST", f"{each}/watch", "Its progress", own.watch, answer=STREAM),
+    ]
+
+
+def _tuning(rooms: Rooms) -> list[RouteRow]:
+    if rooms.tuning is None:
+        return []
+    own = TuningRoutes(rooms.tuning, rooms.models.library, rooms.models.holds)
+    one = f"{AT}/models/{{name}}"
+    return [
+        RouteRow("GET", f"{one}/tuning", "How it is run here: measured, and who drafts for it", own.see),
+        RouteRow("DELETE", f"{one}/tuning", "Forget what was measured of it", own.forget, status=204),
+        RouteRow("POST", f"{one}/tune", "Measure how it runs best here", own.tune, TuneBody, STREAM),
+        RouteRow("PUT", f"{one}/draft", "Who drafts for it", own.draft, DraftBody),
     ]
 
 
@@ -265,6 +312,16 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _telemetry(rooms: Rooms) -> list[RouteRow]:
+    own = TelemetryRoutes(rooms.telemetry)
+    at = f"{AT}/telemetry"
+    return [
+        RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
+        RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
+        RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
+    ]
+
+
 def _described(docs: _Docs) -> list[RouteRow]:
     return [
         RouteRow("GET", "/openapi.json", "This description", docs.description),
@@ -287,20 +344,41 @@ class _Docs:
 
     def _description(self) -> dict[str, Any]:
         if self._made is None:
-            self._made = openapi(self.rows, homefire.__version__)
+            self._made = openapi(self.rows, homefire.__version__, OPEN)
         return self._made
 
 
 class _Methods:
-    """The handlers of one path by method. Raises MethodNotAllowed, which names the allowed ones."""
+    """The routes of one path by method: here it is known what a request needs, so here it is held against its principal.
 
-    def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
+    Raises MethodNotAllowed, which names the allowed ones, MissingScope, KeyNeeded."""
+
+    def __init__(self, path: str, rows: dict[str, RouteRow], authority: Authority) -> None:
         self.path = path
-        self._handlers = handlers
+        self._rows = rows
+        self._audit = authority.audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._handlers.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if handler is None:
-            allowed = ", ".join(sorted(self._handlers))
-            raise MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
-        await handler(scope, receive, send)
+        row = self._rows.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if row is None:
+            allowed = ", ".join(sorted(self._rows))
+            problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem.allowed = allowed
+            raise problem
+        principal: Principal | None = scope["homefire.principal"]
+        if principal is not None:  # the door lets nobody else through than to its open routes
+            principal.require(row.right.needs)
+        if row.right.audit and principal is not None:
+            send = self._noting(row.right.audit, principal.caller, scope, send)
+        await row.handler(scope, receive, send)
+
+    def _noting(self, what: str, who: str, scope: Scope, send: Send) -> Send:
+        """Sends on; the entry of the audit log is on the disk before a success begins to be told."""
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                about = scope.get("homefire.about") or " ".join(map(str, scope["path_params"].values()))
+                await self._audit.note(what, who, about)
+            await send(message)
+
+        return noting

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from homefire.errors import HomefireError
+from homefire.server.scopes import NOTHING_SAID, Right
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -23,7 +24,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RouteRow:
     """One route. `body` is the type of the request's JSON, None if it takes none; `answer` says what comes back; `errors` gives
-    an error in the form that this route's clients read (default: ours, which is OpenAI's)."""
+    an error in the form that this route's clients read (default: ours, which is OpenAI's); `right` says who may use it."""
 
     method: str
     path: str
@@ -33,16 +34,19 @@ class RouteRow:
     answer: str = "application/json"
     status: int = 200
     errors: Callable[[HomefireError], dict[str, Any]] | None = None
+    # What opens it (`scopes.py`); `route_table` fills it in.
+    right: Right = NOTHING_SAID
 
 
-def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of the routes."""
+def openapi(rows: Sequence[RouteRow], version: str, open_routes: Collection[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of the routes; `open_routes` are those that need no key, by method and path."""
     bodies = [row.body for row in rows if row.body is not None]
     _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
     for row in rows:
         operation: dict[str, Any] = {
             "summary": row.summary,
+            "x-homefire-scopes": list(row.right.needs),
             "operationId": f"{row.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', row.path.lower()).strip('_')}",
             "responses": {
                 str(row.status): {
@@ -51,10 +55,12 @@ def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
                 },
                 "default": {
                     "description": "One envelope with a stable code.",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Envelope"}}},
+                    "content": {"application/json": {"schema": _envelope(row)}},
                 },
             },
         }
+        if (row.method, row.path) in open_routes:
+            operation["security"] = []
         if names := re.findall(r"{(\w+)(?::\w+)?}", row.path):
             operation["parameters"] = [
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
@@ -73,6 +79,19 @@ def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _envelope(row: RouteRow) -> dict[str, Any]:
+    """The form of a route's errors: ours, or what an error of its dialect looks like."""
+    if row.errors is None:
+        return {"$ref": "#/components/schemas/Envelope"}
+    example = row.errors(HomefireError("An example."))
+    kinds = {
+        name: {"type": "object" if isinstance(value, dict) else "string"}
+        for name, value in example.items()
+        if value is not None
+    }
+    return {"type": "object", "required": list(kinds), "properties": kinds}
 
 
 _ENVELOPE = {

@@ -1,7 +1,7 @@
 """Far engines and orders of fallback over HTTP. All that changes or asks one needs a key: the page's login does not do.
 
-Promises: no answer holds the key of a far engine, and what the page sees not its address either; nothing here sends anything to
-an engine that is not granted.
+Promises: no answer holds the key of a far engine, and whoever lacks the scope admin (the page too) sees not its address either;
+nothing here sends anything to an engine that is not granted.
 Does not cover: asking engines for answers (`answering.py`).
 """
 
@@ -23,7 +23,7 @@ from homefire.residency.far import FarEngines, describe
 from homefire.server.request import read_json, require_key, send_json, send_nothing
 
 SMALL_BODY = 64 * 1024
-# Of a far engine, what the page's login does not show.
+# Of a far engine, what only the scope admin shows.
 KEY_ONLY = frozenset({"url", "has_key"})
 Name = Annotated[str, Meta(min_length=1, max_length=300)]
 
@@ -58,7 +58,7 @@ class EngineRoutes:
         far = self._given
         assert far is not None
         rows = [asdict(view) for view in far.views()]
-        if scope["homefire.principal"].kind != "key":
+        if "admin" not in scope["homefire.principal"].scopes:
             rows = [{name: value for name, value in row.items() if name not in KEY_ONLY} for row in rows]
         await send_json(send, {"engines": rows, "chains": far.chains})
 
@@ -66,6 +66,7 @@ class EngineRoutes:
         """POST /homefire/v1/engines"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _engine)
+        scope["homefire.about"] = body.name
         await send_json(send, await far.add(body.name, body.url, body.kind, body.models, body.key), 201)
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +104,7 @@ class EngineRoutes:
         """PUT /homefire/v1/chains"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _chain)
+        scope["homefire.about"] = body.model
         for name in body.order:
             if name in far.chains and name != body.model and name not in ROLES:
                 raise InvalidRequest(f"'{name}' has an order of its own; orders do not nest.", param="order")

