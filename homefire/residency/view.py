@@ -66,12 +66,15 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """Memory of one device that models share: all they may take, what is promised to them, and what limits it."""
+    """Memory of one device that models share: all they may take, what is promised to them, and what limits it; all that there is
+    and what stays free of it (None: not known)."""
 
     name: str
     room_bytes: int
     reserved_bytes: int
     why: str
+    total_bytes: int | None = None
+    headroom_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,11 @@ def waiting_rows(world: World, ahead: Mapping[int, tuple[int, float]]) -> list[W
 
 def device_rows(world: World) -> list[DeviceRow]:
     """The devices whose memory is known."""
-    used = taken(world.residents.values())
-    return [DeviceRow(name, size, used[name], world.room.why.get(name, "")) for name, size in world.room.bytes.items()]
+    used, room = taken(world.residents.values()), world.room
+    return [
+        DeviceRow(name, size, used[name], room.why.get(name, ""), room.total.get(name), room.headroom.get(name))
+        for name, size in room.bytes.items()
+    ]
 
 
 def resting_state(pause: Pause) -> str:

@@ -144,7 +144,8 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/models/import": Right(ADMIN, "model imported"),
     f"POST {_AT}/models/convert": Right(ADMIN, "model converted"),
     f"POST {_MODEL}/export": Right(ADMIN, "model exported"),
-    f"GET {_AT}/engines": Right(ADMIN),
+    # Names and states; addresses only for admin (`engine_routes.py`).
+    f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),
     f"DELETE {_ENGINE}": Right(ADMIN, "engine removed"),
     f"POST {_ENGINE}/grant": Right(ADMIN, "engine granted"),

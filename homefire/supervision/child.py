@@ -55,8 +55,8 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run. `argv` without a shell; `log` receives all that it prints; `label` is what the observer knows it by; in `dumps`
-    it may leave the dump of a crash, which then goes beside the log (None: there at once)."""
+    """What to run. `argv` without a shell; `log` receives all that it prints; `label` is what the observer knows it by; in
+    `dumps` it may leave the dump of a crash, which then goes beside the log (None: there at once)."""
 
     name: str
     argv: tuple[str, ...]
