@@ -105,6 +105,8 @@ class Paths:
         self.upkeep = self.run / "upkeep.json"
         self.upkeep_lock = self.run / "upkeep.lock"
         self.gpu_limits = self.run / "gpu-limits.json"
+        self.engine_builds = home / "cache" / "engines"
+        self.build_log = self.logs / "engine-build.log"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

@@ -45,7 +45,7 @@ class EngineSpec:
     """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
     path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port; `kind` is "chat",
     "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own; after `hang_seconds` without an
-    answer it counts as hung (0: never)."""
+    answer it counts as hung (0: never); `program` is the llama-server of a native build (None: the wheel's)."""
 
     name: str
     path: Path
@@ -59,6 +59,7 @@ class EngineSpec:
     kind: str = "chat"
     batch: int = 0
     hang_seconds: float = 30.0
+    program: Path | None = None
 
 
 def require_kind(name: str, kind: str, wanted: str) -> None:

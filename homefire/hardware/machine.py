@@ -72,6 +72,16 @@ def private_memory(pid: int) -> int:
     return max(0, int(memory.rss) - int(getattr(memory, "shared", 0)))
 
 
+def instructions() -> tuple[str, ...]:
+    """The processor's instructions as its system names them, sorted; () where it does not say (other than Linux)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    words = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return tuple(sorted(set(words.partition(":")[2].split())))
+
+
 def _cores() -> int:
     import psutil
 
