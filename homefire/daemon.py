@@ -24,12 +24,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from homefire import settings as settings_module
+from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
@@ -44,12 +46,14 @@ from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.library import Library, Roles
 from homefire.models.origin import Credential, Page, Stream, Web
+from homefire.models.packages import Packages
 from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, default_home, from_os
+from homefire.paths import ModelName, Paths, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
+from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.server import Authority, Rooms, build_app
@@ -143,6 +147,10 @@ class Daemon:
             restarts=self.restarts.rows,
             crashes=self.restarts.counts,
         )
+        self.builds = Builds(paths.engine_builds, processor_mark())
+        self.builder = Builder(self.builds, Around(
+            Packages(self.web, self.indexes), self._apart, self._to_try, self._make_room, self._switched, paths.build_log,
+        ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -156,6 +164,7 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        await self.builder.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -179,6 +188,7 @@ class Daemon:
                 window=lambda name: self._spec(name).context,
                 watched=self.watched,
                 far=self.far,
+                builder=self.builder,
             )
         )
 
@@ -209,6 +219,7 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.builder.close()
         await self.pulls.close()
         await self.far.close()
         await self.keeper.close()
@@ -248,7 +259,50 @@ class Daemon:
         model = self.library.get(name)
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
-        return LlamaCpp(self._spec(name, smaller), self.restarts, self.watched.metrics.spent)
+        spec = replace(self._spec(name, smaller), program=self.builds.program())
+        observer = Watch(self.builds, spec.program, self.restarts, self._rolled_back)
+        return LlamaCpp(spec, observer, self.watched.metrics.spent)
+
+    # -- native builds of the engine
+
+    def _apart(self, name: str, program: Path | None) -> Engine:
+        """An engine that the keeper does not know: for a trial. Its crashes are the trial's matter, nobody else's."""
+        given, apart = self._spec(name), ModelName(f"trial-{'native' if program else 'wheel'}")
+        return LlamaCpp(
+            replace(
+                given,
+                program=program,
+                log=self.paths.engine_log(apart),
+                socket=self.paths.engine_socket(apart),
+                hang_seconds=0,
+            )
+        )
+
+    def _to_try(self) -> list[Tried]:
+        """The pilot, the embedder if there is one, and the user's main model."""
+        roles = self.roles.roles()
+        names = dict.fromkeys(filter(None, ("pilot", roles["embed"], self._default_model())))
+        models = [self.library.get(name) for name in names]
+        return [
+            Tried(each.name, each.facts.kind, each.size_bytes)
+            for each in models
+            if each.facts.kind in ("chat", "embedding")
+        ]
+
+    async def _make_room(self, need: int) -> bool:
+        if detect().memory_available_bytes < need:
+            await self.keeper.let_idle_go("A trial of an engine needs its memory.")
+        return detect().memory_available_bytes >= need
+
+    async def _switched(self, why: str) -> None:
+        """Models that nobody uses load anew, with the other engine; the rest do at their next load."""
+        self.keeper.decisions.note("switched", "engine", why)
+        log.warning("the engine was switched: %s", why)
+        await self.keeper.let_idle_go("The engine was switched.")
+
+    def _rolled_back(self, name: str, why: str) -> None:
+        self.keeper.decisions.note("switched", name, why)
+        log.error("the engine was switched back: %s", why)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
         """How the model is loaded; `smaller`: the second time, after the memory ran out."""

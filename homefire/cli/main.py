@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
-    "engine": ("engines", "other engines beside the own ones, grants for them, and who stands in for whom"),
+    "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
     "key": ("keys", "show the names of keys, add one, revoke one"),
     "doctor": ("doctor", "what is wrong here and what to do"),
     "bench": ("checkout", "measure (in a checkout)"),

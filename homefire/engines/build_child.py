@@ -10,7 +10,8 @@ Promises: the archive's digest is compared before it is read; of it only plain f
 that stays inside, within bounds of number and size; all that it starts runs at the lowest priority and ends with it, and it with
 its parent; what was compiled stays for the next time, so a build that is killed goes on from there; a build is in its place whole
 or not at all, and only after its program ran once.
-Does not cover: fetching, which tools there are (`builder.py`, `toolchain.py`), how good the program is (`trial.py`).
+Does not cover: fetching, which tools there are (`residency/builder.py`, `hardware/toolchain.py`), how good the
+program is (`trial.py`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
 Promises: every file is written beside its place and renamed; a missing, cut or foreign file means "the wheel", never an error at
 start; a build made for another processor (a home that moved) is shown and not used; crashes of a build above `CRASHES` within
 `WINDOW` seconds end its use, and the state says so. All of it lies in the cache: what is removed can be built again.
-Does not cover: building (`builder.py`, `build_child.py`), whether a build is good (`trial.py`), running it (`native_child.py`).
+Does not cover: building (`residency/builder.py`, `build_child.py`), whether a build is good (`trial.py`), running it
+(`native_child.py`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 Promises: `verdict` is pure; texts and seeds are fixed, so that a trial can be repeated; both engines run at once for the rates,
 so that what else the machine does hits both alike; every engine that was started is stopped, whatever happens.
-Does not cover: which models are tried and whether there is memory for it (`builder.py`), what follows (`builds.py`); the whole
+Does not cover: which models are tried and whether there is memory for it (`residency/builder.py`), what follows; the whole
 contract (`tests/contract/test_engine.py`).
 """
 

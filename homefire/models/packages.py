@@ -3,7 +3,7 @@
 Promises: the indexes are pip's (`wheels.Indexes`); nothing is installed, and nothing of a package is run here; a file without a
 sha256 is not taken, and one whose digest was fixed beforehand is compared with that too; what is there already is not fetched
 again, what came in part goes on.
-Does not cover: which package is wanted and what is done with it (`engines/builder.py`), dependencies.
+Does not cover: which package is wanted and what is done with it (`residency/builder.py`), dependencies.
 """
 
 from __future__ import annotations

@@ -27,11 +27,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from homefire.engines import toolchain, trial
+from homefire.engines import trial
 from homefire.engines.build_child import Order
 from homefire.engines.builds import WHEEL, WORK, Build, Builds, read_name, read_object, write_beside
 from homefire.engines.engine import Engine
-from homefire.engines.toolchain import BACKENDS, Look
 from homefire.engines.trial import Findings
 from homefire.errors import (
     BuildBusy,
@@ -43,7 +42,8 @@ from homefire.errors import (
     InvalidRequest,
     leaves,
 )
-from homefire.hardware import compute_threads
+from homefire.hardware import compute_threads, toolchain
+from homefire.hardware.toolchain import BACKENDS, Look
 from homefire.paths import make_private_folder
 from homefire.supervision.child import Child, ChildSpec
 
