@@ -152,8 +152,10 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         said.append(f"{build['name']}  {build['backend']}  {build['source']}  {size(build['size'])}  {state}".rstrip())
         if build["trial"]:
             said += [f"  {line}" for line in report_lines(build["trial"])]
-    said += [f"{name}  unfinished; go on with: homefire engine build" for name in found["unfinished"]]
-    if (job := found["job"]) and job["state"] == "running":
+    job = found["job"] if found["job"] and found["job"]["state"] == "running" else None
+    begun = [name for name in found["unfinished"] if job is None or name != job["name"]]
+    said += [f"{name}  unfinished; go on with: homefire engine build" for name in begun]
+    if job:
         how_far = f" {100 * job['done'] // job['total']} %" if job["total"] else ""
         said.append(f"{job['kind']} of {job['name']} is under way: {job['phase']}{how_far}. See: homefire engine watch")
     elif not found["builds"] and not found["unfinished"]:

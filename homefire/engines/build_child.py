@@ -7,11 +7,11 @@ is started anew.
     archive ─unpack─> work/source ─cmake─> work/tree ─compile─> work/tree/PROGRAM ─put into place─> folder/NAME
 
 Promises: the archive's digest is compared before it is read; of it only plain files below one folder are taken, each with a name
-that stays inside, within bounds of number and size; all that it starts runs at the lowest priority and ends with it, and it with
-its parent; what was compiled stays for the next time, so a build that is killed goes on from there; a build is in its place whole
-or not at all, and only after its program ran once.
-Does not cover: fetching, which tools there are (`residency/builder.py`, `hardware/toolchain.py`), how good the
-program is (`trial.py`).
+that stays inside, within bounds of number and size; all that it starts runs at the lowest priority and ends with it, the
+compilers too (`join_group.py`), and it with its parent; what was compiled stays for the next time, so a build that is killed goes
+on from there; a build is in its place whole or not at all, and only after its program ran once.
+Does not cover: fetching, which tools there are (`residency/builder.py`, `hardware/toolchain.py`), how good the program is
+(`trial.py`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homefire.engines import join_group
 from homefire.engines.builds import Build, finish, read_object, write_beside
 from homefire.errors import BadPackage, BuildFailed, DigestMismatch, HomefireError
 from homefire.paths import from_os, make_private_folder
@@ -41,14 +42,13 @@ PIECE = 2**20
 REPORT_SECONDS = 0.2
 NICE = 19
 _NINJA = re.compile(r"^\[(\d+)/(\d+)\] ")
-_MAKE = re.compile(r"^\[ *(\d+)%\] ")
 _WRONG = re.compile(r"\berror\b|undefined reference|Killed|No space left", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to build. `archive` is a .tar.gz with `sha256`, of which the folder `inside` is taken (its first part, which names the
-    version, may be "*"); `target` is cmake's, `program` where it lies in the tree; `cmake`, `ninja` ("": make) are programs;
+    version, may be "*"); `target` is cmake's, `program` where it lies in the tree; `cmake` and `ninja` are programs;
     `folder` is that of `Builds`, `work` where the build grows."""
 
     name: str
@@ -135,7 +135,7 @@ def build(order: Order) -> str:
             order.name, order.backend, order.source, order.sha256, order.switches, order.processor, _compiler(tree),
             said, program.stat().st_size, round(time.monotonic() - began, 1), time.time(),
         ),
-        [program],
+        program,
     )  # fmt: skip
     return order.name
 
@@ -201,12 +201,20 @@ def _write(members: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> N
 
 def _configure(order: Order, source: Path, tree: Path, teller: Teller) -> None:
     teller.tell("configuring", 0, 1)
-    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={order.ninja}"] if order.ninja else []
+    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={order.ninja}", *_launchers()]
     argv = [order.cmake, "-S", str(source), "-B", str(tree), *generator, *order.switches]
     code, lines = _run(argv, lambda line: None)
     if code:
         raise BuildFailed(_what("cmake could not set up the build", lines))
     teller.tell("configuring", 1, 1)
+
+
+def _launchers() -> list[str]:
+    """Switches that start every compiler through `join_group.py`."""
+    if sys.platform == "win32":
+        return []
+    launcher = ";".join((sys.executable, "-I", "-S", join_group.__file__))
+    return [f"-DCMAKE_{language}_COMPILER_LAUNCHER={launcher}" for language in ("C", "CXX", "CUDA", "HIP", "OBJC")]
 
 
 def _compile(order: Order, tree: Path, teller: Teller) -> None:
@@ -221,8 +229,6 @@ def _compile(order: Order, tree: Path, teller: Teller) -> None:
                 steps[0] = left
                 write_beside(tree / "steps.json", {"total": left})
             teller.tell("compiling", steps[0] - left + done, steps[0])
-        elif found := _MAKE.match(line):
-            teller.tell("compiling", int(found[1]), 100)
 
     argv = [order.cmake, "--build", str(tree), "--target", order.target, "--parallel", str(order.jobs)]
     code, lines = _run(argv, watch)
@@ -233,7 +239,11 @@ def _compile(order: Order, tree: Path, teller: Teller) -> None:
 def _run(argv: list[str], watch: Any) -> tuple[int, list[str]]:
     """Runs it with all it prints in the log (standard error); its status and the last lines."""
     kept: list[str] = []
-    environment = {**os.environ, "LC_ALL": "C", "CLICOLOR": "0"}
+    environment = {
+        **os.environ,
+        "LC_ALL": "C",
+        join_group.VARIABLE: str(os.getpgrp()) if hasattr(os, "getpgrp") else "",
+    }
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
         text=True, errors="replace",

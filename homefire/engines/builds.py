@@ -22,13 +22,13 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from homefire.errors import HomefireError, InvalidRequest, UnknownBuild
-from homefire.hardware import detect, instructions
+from homefire.hardware import detect
 from homefire.paths import EngineName, from_os, make_private_folder, sync_folder
 from homefire.supervision.record import Exit
 
@@ -77,8 +77,9 @@ class State:
 def processor_mark() -> str:
     """What a native build depends on, as a short digest: the architecture, the processor's name and the instructions for
     computing. (The system lists more, and other ones after an update.)"""
-    words = (word for word in instructions() if _COMPUTING.match(word))
-    text = " ".join((platform.machine(), detect().processor, *words))
+    machine = detect()
+    words = (word for word in machine.instructions if _COMPUTING.match(word))
+    text = " ".join((platform.machine(), machine.processor, *words))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -193,16 +194,15 @@ class Watch:
             self._rolled_back(label, why)
 
 
-def finish(folder: Path, build: Build, files: Sequence[Path]) -> None:
-    """Puts a finished build into its place: programs first, then the facts that make it one. Blocks."""
+def finish(folder: Path, build: Build, program: Path) -> None:
+    """Puts a finished build into its place: the program first, then the facts that make it one. Blocks."""
     target = folder / read_name(build.name)
     part = folder / WORK / "finished"
     shutil.rmtree(part, ignore_errors=True)
     make_private_folder(part)
     try:
-        for file in files:
-            shutil.copyfile(file, part / file.name)
-            (part / file.name).chmod(0o700)
+        shutil.copyfile(program, part / PROGRAM)
+        (part / PROGRAM).chmod(0o700)
         write_beside(part / FACTS, asdict(build))
         shutil.rmtree(target, ignore_errors=True)  # a second build of the same source and kind: the same program
         part.replace(target)
@@ -237,7 +237,8 @@ def _read_state(file: Path) -> State:
 def _read_build(folder: Path) -> Build | None:
     found = read_object(folder / FACTS)
     try:
-        build = Build(**{each.name: found[each.name] for each in fields(Build)})
+        values = {each.name: found[each.name] for each in fields(Build)}
+        build = Build(**{**values, "switches": tuple(values["switches"])})
         return build if read_name(build.name) == folder.name else None
     except (KeyError, TypeError, InvalidRequest):
         return None

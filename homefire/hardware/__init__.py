@@ -8,7 +8,7 @@ Does not cover: models, and how much of them fits (`models/fit.py`).
 """
 
 from homefire.hardware.gpu import Gpu, Probes, gpus
-from homefire.hardware.machine import Machine, compute_threads, detect, instructions, process_memory
+from homefire.hardware.machine import Machine, compute_threads, detect, process_memory
 from homefire.hardware.tier import TIERS, Tier, tier
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "compute_threads",
     "detect",
     "gpus",
-    "instructions",
     "process_memory",
     "tier",
 ]

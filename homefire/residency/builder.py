@@ -312,9 +312,8 @@ class Builder:
         await asyncio.to_thread(write_beside, work / "begun.json", {"backend": backend})
         archive = await self._around.fetch.source(source.package, source.version, source.sha256, work, self._fetched)
         cmake = self.look.which("cmake") or str(await self._around.fetch.tool("cmake", work, self._fetched))
-        ninja = self.look.which("ninja") or ""
-        if not ninja and not self.look.which("make"):
-            ninja = str(await self._around.fetch.tool("ninja", work, self._fetched))
+        # Not make: a compiler that was killed leaves half an object file, which make takes for a whole one.
+        ninja = self.look.which("ninja") or str(await self._around.fetch.tool("ninja", work, self._fetched))
         order = Order(
             name, backend, f"{source.package} {source.version}", str(archive), source.sha256, source.inside, switches,
             source.target, source.program, cmake, ninja, max(1, compute_threads() + 1), self.builds.processor,

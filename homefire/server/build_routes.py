@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
 from homefire.errors import ShuttingDown, UnknownBuild
-from homefire.hardware import Machine, instructions, toolchain
+from homefire.hardware import Machine, toolchain
 from homefire.hardware.toolchain import Proposal
 from homefire.residency.builder import ENDED, Builder, Job
 from homefire.server.request import read_json, require_key, send_json, send_nothing, until_gone
@@ -145,7 +145,7 @@ class BuildRoutes:
 
     async def _proposal(self, builder: Builder) -> Proposal | None:
         machine = await asyncio.to_thread(self._machine)
-        return toolchain.propose([gpu.vendor for gpu in machine.gpus], instructions(), builder.look)
+        return toolchain.propose([gpu.vendor for gpu in machine.gpus], machine.instructions, builder.look)
 
     def _builder(self, scope: Scope) -> Builder:
         require_key(scope)
