@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, quantize, router, start, swap, verify
+from bench import engine, fair, fetch, fit, quantize, router, start, swap, verify
 from bench.report import Report
+from homefire.cli.main import show_error
+from homefire.errors import HomefireError
 
 BENCHES = {
     "start": start.measure,
@@ -18,6 +20,7 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "engine": engine.measure,
 }
 
 
@@ -27,7 +30,11 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
     options = parser.parse_args()
-    report: Report = asyncio.run(BENCHES[options.name]())
+    try:
+        report: Report = asyncio.run(BENCHES[options.name]())
+    except HomefireError as problem:
+        show_error(problem, options.json)
+        return 1
     report.show(options.json)
     return 1 if report.missed else 0
 

@@ -50,7 +50,7 @@ LEAST_AGREEMENT = 0.99
 # What counts as faster: neither figure is lost (but for noise), one is gained.
 NO_LOSS, GAIN = 0.97, 1.03
 ROUNDS = 5
-PROMPT_WORDS, ANSWER_TOKENS = 320, 48
+PROMPT_WORDS, ANSWER_TOKENS = 120, 48
 LEAST_COSINE = 0.999
 SEEDS = 20
 FREE_SECONDS = 20.0
