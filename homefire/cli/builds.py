@@ -136,7 +136,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
             lines.append(
                 f"  {rates['model']}, {word}: {row['native']:.1f} tokens/s, the wheel {row['wheel']:.1f} ({row['ratio']:.2f})"
             )
-    failed = [f"{check['name']} ({check['said']})" for check in report["checks"] if not check["ok"]]
+    failed = [f"{check['name']} ({check['said']})" for check in report.get("checks", ()) if not check["ok"]]
     return lines + ([f"  failed: {', '.join(failed)}"] if failed else [])
 
 

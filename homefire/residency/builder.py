@@ -160,11 +160,11 @@ class Builder:
     async def open(self) -> None:
         """Goes on with a build that the last daemon's end interrupted."""
         found = read_object(self.wanted)
-        backend, use = found.get("backend"), found.get("use")
+        backend, use, force = (found.get(name) for name in ("backend", "use", "force"))
         if not isinstance(backend, str) or backend not in BACKENDS:
             return
         try:
-            self.build(backend, use=bool(use))
+            self.build(backend, use=use is True, force=force is True)
         except HomefireError as problem:
             log.warning("the build of the engine does not go on: %s", problem.message)
 
@@ -188,7 +188,7 @@ class Builder:
             return self.job
         toolchain.require(backend, self.look)
         self._require_idle()
-        write_beside(self.wanted, {"backend": backend, "use": use})
+        write_beside(self.wanted, {"backend": backend, "use": use, "force": force})
         return self._begin("build", name, self._build(backend, name, use, force))
 
     def use(self, name: str, *, force: bool = False) -> Job:
@@ -410,7 +410,8 @@ class Builder:
             raise InvalidRequest(f"'{model}' cannot be measured.", "Name an installed chat model.", param="model")
         found = Findings()
         await self._compare(chosen, self.builds.place(build.name), found, timed=True)
-        return {**found.report(build.name), "checks": []}
+        report = found.report(build.name)
+        return {name: report[name] for name in ("build", "at", "agreement", "rates")}
 
     # -- telling
 
