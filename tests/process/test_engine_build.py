@@ -42,12 +42,19 @@ from tests.conftest import alive, command_lines, wait_until
 PARTS = 4
 CMAKE = """cmake_minimum_required(VERSION 3.14)
 project(tiny CXX)
+set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 add_executable(tiny-server main.cpp a0.cpp a1.cpp a2.cpp a3.cpp)
 """
 MAIN = '#include <cstdio>\nint part0();\nint main() { std::printf("version: tiny %d\\n", part0()); return 0; }\n'
-# Some tenths of a second each: long enough to be caught at it.
-PART = '#include <map>\n#include <string>\n#include <functional>\nint part%d() { return (int) std::string("%d").size() - 1; }\n'
+# Half a second of the compiler's own time each, whatever the machine's headers are: long enough to be caught at it.
+PART = """constexpr unsigned work(unsigned sum) {
+    for (unsigned i = 0; i < 250; ++i) for (unsigned j = 0; j < 1000; ++j) sum += i * j;
+    return sum;
+}
+static_assert(work(1) != 0, "");
+int part%d() { return %d; }
+"""
 
 
 def archive(folder: Path, broken: bool = False) -> tuple[Path, str]:
