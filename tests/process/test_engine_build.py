@@ -189,13 +189,15 @@ def test_a_build_and_what_it_says_on_the_way(tmp_path: Path) -> None:
         assert house.builder.build("cpu") == job  # who asks again watches the same
         with pytest.raises(BuildBusy):
             house.builder.use("wheel")
-        seen, nice = [], set()
+        seen, nice, grouped = [], set(), set()
         async for state in house.builder.watch(job.id):
             seen.append(state)
             for process in house.safely():
-                with contextlib.suppress(psutil.Error):
+                with contextlib.suppress(psutil.Error, ProcessLookupError):
                     if "cc1plus" in process.name():
                         nice.add(process.nice())
+                        # In the group that is killed as one, which ninja takes it out of.
+                        grouped.add(os.getpgid(process.pid) == os.getsid(process.pid))
         done = house.builder.end_of(job.id)
         assert done.result is not None
         phases = [state.phase for state in seen]
@@ -205,6 +207,7 @@ def test_a_build_and_what_it_says_on_the_way(tmp_path: Path) -> None:
         assert counts == sorted(counts)
         assert counts[-1][1] == PARTS + 2
         assert nice == {19}
+        assert grouped == {True}
         (build,) = house.builds.all()
         assert (build.name, build.backend, build.source) == ("cpu-1.0", "cpu", "tiny 1.0")
         assert build.program.startswith("version: tiny")
