@@ -50,7 +50,7 @@ LEAST_AGREEMENT = 0.99
 # What counts as faster: neither figure is lost (but for noise), one is gained.
 NO_LOSS, GAIN = 0.97, 1.03
 ROUNDS = 5
-PROMPT_WORDS, ANSWER_TOKENS = 120, 48
+PROMPT_WORDS, ANSWER_TOKENS = 120, 96
 LEAST_COSINE = 0.999
 SEEDS = 20
 FREE_SECONDS = 20.0
@@ -87,20 +87,22 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Medians, tokens a second, of the wheel and of the native build."""
+    """Medians, tokens a second, of the wheel and of the native build; and the median of the ratios of each round, in which both
+    were asked right after each other: what else the machine does changes from round to round."""
 
     decode_wheel: float
     decode_native: float
     prefill_wheel: float
     prefill_native: float
+    decode_ratio: float
+    prefill_ratio: float
 
-    @property
-    def decode_ratio(self) -> float:
-        return self.decode_native / self.decode_wheel
-
-    @property
-    def prefill_ratio(self) -> float:
-        return self.prefill_native / self.prefill_wheel
+    @classmethod
+    def of(cls, decode: Sequence[tuple[float, float]], prefill: Sequence[tuple[float, float]]) -> Rates:
+        """From the rounds' pairs (wheel, native)."""
+        sides = [statistics.median(pair[side] for pair in kind) for kind in (decode, prefill) for side in (0, 1)]
+        ratios = [statistics.median(native / wheel for wheel, native in kind) for kind in (decode, prefill)]
+        return cls(sides[0], sides[1], sides[2], sides[3], ratios[0], ratios[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,16 +403,17 @@ async def compare_vectors(make: Make, found: Findings) -> None:
 
 async def rates(wheel: Engine, native: Engine, tell: Tell, rounds: int = ROUNDS) -> Rates:
     """Medians over `rounds`, the engines in turn, the first one changing; a round before them warms both and does not count."""
-    decode: dict[Engine, list[float]] = {wheel: [], native: []}
-    prefill: dict[Engine, list[float]] = {wheel: [], native: []}
+    decode: list[tuple[float, float]] = []
+    prefill: list[tuple[float, float]] = []
     for number in range(rounds + 1):
-        for engine in (wheel, native) if number % 2 else (native, wheel):
-            tell("measuring", 2 * number + (engine is native), 2 * rounds + 2)
-            read, written = await _prefill(engine, number), await _decode(engine)
-            if number:
-                prefill[engine].append(read)
-                decode[engine].append(written)
-    return Rates(*(statistics.median(kind[engine]) for kind in (decode, prefill) for engine in (wheel, native)))
+        tell("measuring", number, rounds + 1)
+        turn = (wheel, native) if number % 2 else (native, wheel)
+        read = {engine: await _prefill(engine, number) for engine in turn}
+        written = {engine: await _decode(engine) for engine in turn}
+        if number:
+            prefill.append((read[wheel], read[native]))
+            decode.append((written[wheel], written[native]))
+    return Rates.of(decode, prefill)
 
 
 def prompt(number: int, words: int = PROMPT_WORDS) -> str:

@@ -282,7 +282,7 @@ def test_what_is_missing_is_named_with_the_way_to_get_it() -> None:
 def findings(same: float = 1.0, decode: float = 1.2, prefill: float = 1.4, failed: str = "") -> Findings:
     found = Findings([Check("start", True), Check("chat", not failed, failed)])
     found.same, found.places, found.model = {"pilot": 1.0, "main": same}, {"pilot": 100, "main": 100}, "main"
-    found.rates = Rates(10.0, 10.0 * decode, 50.0, 50.0 * prefill)
+    found.rates = Rates.of([(10.0, 10.0 * decode)], [(50.0, 50.0 * prefill)])
     return found
 
 
@@ -306,6 +306,15 @@ def test_force_forgives_slowness_and_nothing_else(found: Findings, accepted: boo
     assert verdict.accepted(True) is forced
     assert verdict.why.endswith(".")
     json.dumps(found.report("cpu-1"))
+
+
+def test_ratios_are_of_rounds() -> None:
+    """A machine that becomes ten times as busy in the middle says nothing of either engine."""
+    found = Rates.of(
+        [(100, 120), (100, 120), (10, 12), (10, 12), (10, 12)], [(50, 60), (5, 6), (50, 30), (5, 6), (5, 6)]
+    )
+    assert (found.decode_wheel, found.decode_native) == (10, 12)
+    assert (round(found.decode_ratio, 6), round(found.prefill_ratio, 6)) == (1.2, 1.2)
 
 
 def test_places_grow_by_a_word_and_shares_are_counted() -> None:

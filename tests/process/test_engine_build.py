@@ -332,7 +332,7 @@ def test_the_trial_takes_the_same_server_and_the_switch_needs_it(
 ) -> None:
     """The fake is the wheel: it passes all checks, agrees everywhere, and is as fast. The rates are told here, not measured."""
     monkeypatch.setattr(trial, "places", lambda: ["Once upon", "Once upon a", "Once upon a time"])
-    told = [trial.Rates(100.0, 100.0, 100.0, 100.0)]
+    told = [trial.Rates.of([(100.0, 100.0)], [(100.0, 100.0)])]
 
     async def rates(*_: object) -> trial.Rates:
         return told[-1]
@@ -353,7 +353,7 @@ def test_the_trial_takes_the_same_server_and_the_switch_needs_it(
         assert house.switched == []
         assert house.builds.program() is None
 
-        told.append(trial.Rates(100.0, 120.0, 100.0, 140.0))
+        told.append(trial.Rates.of([(100.0, 120.0)], [(100.0, 140.0)]))
         job = house.builder.use(build.name)
         await ended(house.builder)
         house.builder.end_of(job.id)
