@@ -33,6 +33,7 @@ from typing import Any
 
 import homefire
 from homefire import settings as settings_module
+from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
@@ -51,12 +52,14 @@ from homefire.models.fetch_plan import Rules
 from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
 from homefire.models.origin import Credential, Page, Stream, Web
+from homefire.models.packages import Packages
 from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
+from homefire.paths import ModelName, Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
+from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
@@ -169,9 +172,7 @@ class Daemon:
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
-        self.tuned = Tuned(
-            self.store, self.library, _engine_build(), lambda: detect(with_gpus=settings.gpu_layers != 0)
-        )
+        self.tuned = Tuned(self.store, self.library, self._build, lambda: detect(with_gpus=settings.gpu_layers != 0))
         self.keeper = self._make_keeper(settings)
         self.tuner = Tuner(
             self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
@@ -194,6 +195,10 @@ class Daemon:
         )
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
+        self.builds = Builds(paths.engine_builds, processor_mark())
+        self.builder = Builder(self.builds, Around(
+            Packages(self.web, self.indexes), self._apart, self._to_try, self._make_room, self._switched, paths.build_log,
+        ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
 
@@ -214,6 +219,7 @@ class Daemon:
         await self.far.open()
         await self.keeper.open()
         self.telemetry.open()
+        await self.builder.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -244,6 +250,7 @@ class Daemon:
                 telemetry=self.telemetry,
                 spans=self.spans or NoSpans(),
                 tuning=TuningRooms(self.tuner, self.tuned),
+                builder=self.builder,
             )
         )
 
@@ -277,6 +284,7 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.builder.close()
         await self.pulls.close()
         await self.far.close()
         await self.keeper.close()
@@ -324,7 +332,8 @@ class Daemon:
         require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
         spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
-        return LlamaCpp(spec, self.restarts, spent, self._keeping(spec))
+        observer = Watch(self.builds, spec.program, self.restarts, self._rolled_back)
+        return LlamaCpp(spec, observer, spent, self._keeping(spec))
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -335,6 +344,52 @@ class Daemon:
     def _has_family(self, family: str) -> bool:
         """Whether KV caches of this family can still be of use."""
         return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
+
+    # -- native builds of the engine
+
+    def _build(self) -> str:
+        """The build of the engine that runs models now."""
+        return _engine_build() if self.builds.program() is None else f"native {self.builds.state.in_use}"
+
+    def _apart(self, name: str, program: Path | None) -> Engine:
+        """An engine that the keeper does not know: for a trial. Its crashes are the trial's matter, nobody else's."""
+        given, apart = self._spec(name), ModelName(f"trial-{'native' if program else 'wheel'}")
+        return LlamaCpp(
+            replace(
+                given,
+                program=program,
+                kept=None,
+                log=self.paths.engine_log(apart),
+                socket=self.paths.engine_socket(apart),
+                hang_seconds=0,
+            )
+        )
+
+    def _to_try(self) -> list[Tried]:
+        """The pilot, the embedder if there is one, and the user's main model."""
+        roles = self.roles.roles()
+        names = dict.fromkeys(filter(None, ("pilot", roles["embed"], self._default_model())))
+        models = [self.library.get(name) for name in names]
+        return [
+            Tried(each.name, each.facts.kind, each.size_bytes)
+            for each in models
+            if each.facts.kind in ("chat", "embedding")
+        ]
+
+    async def _make_room(self, need: int) -> bool:
+        if detect().memory_available_bytes < need:
+            await self.keeper.let_idle_go("A trial of an engine needs its memory.")
+        return detect().memory_available_bytes >= need
+
+    async def _switched(self, why: str) -> None:
+        """Models that nobody uses load anew, with the other engine; the rest do at their next load."""
+        self.keeper.decisions.note("switched", "engine", why)
+        log.warning("the engine was switched: %s", why)
+        await self.keeper.let_idle_go("The engine was switched.")
+
+    def _rolled_back(self, name: str, why: str) -> None:
+        self.keeper.decisions.note("switched", name, why)
+        log.error("the engine was switched back: %s", why)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
         """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
@@ -368,11 +423,12 @@ class Daemon:
             flash_attention=way.flash_attention,
             logical_batch=logical,
             walls=self._walls,
+            program=self.builds.program(),
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:
             return spec
-        family = family_of(spec, _identity(model), _engine_build())
+        family = family_of(spec, _identity(model), self._build())
         return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:

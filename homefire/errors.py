@@ -339,6 +339,45 @@ class EngineExists(ClientError):
     default_step = "Choose another name, or remove the old one with: homefire engine remove NAME"
 
 
+class UnknownBuild(ClientError):
+    """No native build of the engine has this name."""
+
+    code = "unknown_build"
+    status = 404
+    default_step = "See the builds with: homefire engine list"
+
+
+class BuildBusy(ClientError):
+    """A build, a trial or a measurement of an engine is under way, and there is one at a time."""
+
+    code = "build_busy"
+    status = 409
+    default_step = "Watch it with: homefire engine watch. Stop it with: homefire engine cancel"
+
+
+class BuildCancelled(ClientError):
+    """The build, trial or measurement of an engine was stopped by somebody while it was waited for."""
+
+    code = "build_cancelled"
+    status = 409
+    default_step = "A build goes on from where it was: homefire engine build"
+
+
+class BuildTools(ClientError):
+    """What a build of the engine needs is not on this machine: a compiler, or the kit of a GPU's maker."""
+
+    code = "build_tools_missing"
+    status = 409
+
+
+class BuildRefused(ClientError):
+    """The native build failed its trial against the wheel, so the engine was not switched."""
+
+    code = "build_refused"
+    status = 409
+    default_step = "See its figures with: homefire engine list. Without being faster it is taken with: --force"
+
+
 class DownloadCancelled(ClientError):
     """The download was cancelled while somebody waited for it."""
 
@@ -632,6 +671,13 @@ class TaskDied(EngineError):
 
     code = "model_task_died"
     default_step = "Verify the model's file; if it is sound, report what the message quotes."
+
+
+class BuildFailed(EngineError):
+    """The build of the engine from its source failed; what was built is kept for the next try."""
+
+    code = "build_failed"
+    default_step = "See what the compiler said in the log that is named, then try again with: homefire engine build"
 
 
 class SourceUnreachable(EngineError):

@@ -130,6 +130,8 @@ class Paths:
         self.tls_authority = self.tls / "ca.pem"
         self.tls_certificate = self.tls / "certificate.pem"
         self.tls_key = self.tls / "key.pem"
+        self.engine_builds = home / "cache" / "engines"
+        self.build_log = self.logs / "engine-build.log"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

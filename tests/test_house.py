@@ -36,10 +36,10 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
     "errors": 600, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
-    "supervision": 1000, "sandbox": 1500, "models": 8300, "engines": 3000, "safety": 1700, "residency": 2900,
-    "server": 4700, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
+    "supervision": 1000, "sandbox": 1500, "models": 8300, "engines": 3700, "safety": 1900, "residency": 3300,
+    "server": 5500, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
 }  # fmt: skip
-TOTAL_BUDGET = 34_000
+TOTAL_BUDGET = 36_500
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
@@ -219,8 +219,12 @@ SWITCHES = {
 }
 
 
-# The launcher's plan goes from one interpreter to the same one, over a descriptor of its own; json would double a job's start.
-OWN_PLANS = {("sandbox/launcher.py", "marshal"), ("sandbox/run.py", "marshal")}
+EXCEPTED = {
+    # The launcher's plan goes from one interpreter to the same one, over a descriptor of its own; json would double a start.
+    ("sandbox/launcher.py", "marshal"), ("sandbox/run.py", "marshal"),
+    # Reads headers only, of an archive whose sha256 is pinned; what is written, and where, it decides itself.
+    ("engines/build_child.py", "tarfile"),
+}  # fmt: skip
 
 
 def danger_faults(files: dict[str, str]) -> list[str]:
@@ -230,7 +234,7 @@ def danger_faults(files: dict[str, str]) -> list[str]:
         for node in ast.walk(ast.parse(source)):
             found = []
             if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names if (name, alias.name) not in OWN_PLANS]
+                names = [alias.name for alias in node.names if (name, alias.name) not in EXCEPTED]
                 found = [each for each in names if each.split(".")[0] in MARSHALS]
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found = [node.module] if node.module.split(".")[0] in MARSHALS else []

@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
-    "engine": ("engines", "other engines beside the own ones, grants for them, and who stands in for whom"),
+    "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
     "tls": ("tls", "certificates for reaching this daemon from other machines"),
     "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),

@@ -33,6 +33,7 @@ def command(spec: EngineSpec, argv: Sequence[str]) -> tuple[str, ...]:
     models: list[Path] = list(spec.path.parent.iterdir()) if spec.path.is_symlink() else [spec.path]
     models += [each.path for each in spec.adapters]
     models += [spec.drafting.path] if spec.drafting.path is not None else []
+    models += [spec.program.parent] if spec.program is not None else []
     writable = [folder]
     if spec.kept is not None:
         make_private_folder(spec.kept.parent)

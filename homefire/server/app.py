@@ -22,7 +22,9 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.residency import Keeper
+from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
@@ -69,6 +71,7 @@ class Rooms:
     written: talk.Written = talk.unheard
     window: Callable[[str], int] = lambda name: 0
     far: FarEngines | None = None
+    builder: Builder | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
     telemetry: Telemetry | None = None
@@ -103,6 +106,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
+        *_builds(rooms),
         *_conversations(rooms),
         *_telemetry(rooms),
         *_described(docs),
@@ -287,6 +291,20 @@ def _engines(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/revoke", "Turn it off", far.revoke),
         RouteRow("POST", f"{one}/check", "Ask it which models it has", far.check),
         RouteRow("PUT", f"{AT}/chains", "Who answers for a name, in turn", far.set_chain, elsewhere.ChainBody),
+    ]
+
+
+def _builds(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word come before the one with a name in its place."""
+    own, at = forge.BuildRoutes(rooms.builder, rooms.models.machine), f"{AT}/builds"
+    return [
+        RouteRow("GET", at, "Native builds of the engine, the one in use, the job under way", own.list),
+        RouteRow("POST", at, "Build the engine for this machine", own.build, forge.BuildBody, STREAM),
+        RouteRow("POST", f"{at}/use", "Try a build and use it, or the wheel", own.use, forge.UseBody, STREAM),
+        RouteRow("POST", f"{at}/bench", "Measure it beside the wheel", own.bench, forge.BenchBody, STREAM),
+        RouteRow("POST", f"{at}/watch", "The job's progress", own.watch, answer=STREAM),
+        RouteRow("POST", f"{at}/cancel", "End the job", own.cancel),
+        RouteRow("DELETE", f"{at}/{{name}}", "Remove a build", own.remove, status=204),
     ]
 
 
