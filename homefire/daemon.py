@@ -23,7 +23,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -43,7 +44,7 @@ from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
 from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
-from homefire.messages import Usage
+from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta, Usage
 from homefire.models import catalogue
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
@@ -58,7 +59,10 @@ from homefire.paths import Paths, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.sizing import MemoryLimits, Sizing
+from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.answering import Answering, Asking
+from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
@@ -66,7 +70,7 @@ from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
-from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Blobs, Conversations, Engines, Keys, Safety, Store
 from homefire.supervision.restarts import Hook, Restarts
 
 log = logging.getLogger("homefire.daemon")
@@ -82,6 +86,7 @@ FEWEST_TIMED = 64
 SMALLEST_CONTEXT = 512
 USUAL_BATCH = 512
 LEAST_DISK = 2**20
+CRITIC_TOKENS = 300
 
 
 def main() -> int:
@@ -150,6 +155,16 @@ class Daemon:
             restarts=self.restarts.rows,
             crashes=self.restarts.counts,
         )
+        self.guard = self._make_guard(settings)
+        stored = Safety(self.store)
+        # Agents act through these two; no tool is declared before there are agents.
+        self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
+        self.critic = Critic(
+            _Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
+            stored,
+            threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
+            seconds=float(settings.safety_critic_seconds),
+        )
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
@@ -164,6 +179,7 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        await self.boundary.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -188,6 +204,7 @@ class Daemon:
                 watched=self.watched,
                 far=self.far,
                 kv=self.kv,
+                gate=Gate(self.guard, self.watched.metrics.decided),
             )
         )
 
@@ -202,6 +219,7 @@ class Daemon:
                 self.regulator.run() if self.settings.governor_seconds else asyncio.sleep(0)
             )
             self.restarts.open()
+            self.guard.prepare()
             self._announce()
             log.info("ready at %s", self.url)
             try:
@@ -218,6 +236,7 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.guard.close()
         await self.pulls.close()
         await self.far.close()
         await self.keeper.close()
@@ -230,6 +249,11 @@ class Daemon:
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
         log.info("ended")
+
+    def _make_guard(self, settings: Settings) -> Guard:
+        policy = Policy(load_rules(self.paths.policy), mode_of(settings.safety_mode))
+        answering = Answering(self.keeper, self.library, roles=self.roles.roles)
+        return Guard(policy, _Vectors(answering, self.library, self.roles), self.paths.vectors)
 
     def _default_model(self) -> str:
         return self.settings.model or self.roles.roles()["main"]
@@ -365,6 +389,53 @@ class Daemon:
         except OSError as problem:
             raise from_os(problem, part) from None
         _first_line({"ready": facts})
+
+
+class _Vectors:
+    """Vectors for the check by meaning: those of the local model with the role embed, else of the only one there is."""
+
+    def __init__(self, answering: Answering, library: Library, roles: Roles) -> None:
+        self._answering = answering
+        self._library = library
+        self._roles = roles
+
+    async def model(self) -> str:
+        name = self._name()
+        return " ".join([name, *_identity(self._library.get(name))]) if name else ""
+
+    async def vectors(self, texts: Sequence[str]) -> list[array[float]]:
+        found = await self._answering.embed(
+            EmbeddingRequest(self._name(), tuple(texts), truncate=True), Asking("safety")
+        )
+        vectors = [array("f", vector) for vector in found.vectors]
+        if sys.byteorder == "big":
+            for vector in vectors:
+                vector.byteswap()
+        return vectors
+
+    def _name(self) -> str:
+        here = [str(model.name) for model in self._library.all() if model.facts.kind == "embedding"]
+        chosen = self._roles.roles()["embed"]
+        return chosen if chosen in here else here[0] if len(here) == 1 else ""
+
+
+class _Completed:
+    """A model as the critic asks it: one answer in JSON, drawn without chance."""
+
+    def __init__(self, answering: Answering, model: Callable[[], str]) -> None:
+        self._answering = answering
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        return self._model()
+
+    async def __call__(self, system: str, text: str, schema: Mapping[str, Any]) -> str:
+        messages = Message("system", system), Message("user", text)
+        form = Form("json_schema", dict(schema))
+        request = ChatRequest(self._model(), messages, Sampling(temperature=0, max_tokens=CRITIC_TOKENS), form=form)
+        async with self._answering.open(request, Asking("safety")) as answer:
+            return "".join([event.text async for event in answer.events() if isinstance(event, TextDelta)])
 
 
 class _Levers:

@@ -106,6 +106,8 @@ class Paths:
         self.upkeep_lock = self.run / "upkeep.lock"
         self.gpu_limits = self.run / "gpu-limits.json"
         self.kv = home / "cache" / "kv"
+        self.policy = home / "policy.toml"
+        self.vectors = home / "cache" / "vectors"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "other engines beside the own ones, grants for them, and who stands in for whom"),
+    "policy": ("policy", "the rules of what may go in, and what they say of a text"),
     "key": ("keys", "show the names of keys, add one, revoke one"),
     "doctor": ("doctor", "what is wrong here and what to do"),
     "bench": ("checkout", "measure (in a checkout)"),

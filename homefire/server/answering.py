@@ -27,6 +27,7 @@ from homefire.models import Library
 from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
+from homefire.server.gate import Gate
 
 # What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
 USUAL_ANSWER, CHARACTERS = 512, 4
@@ -41,6 +42,8 @@ class Asking:
     key: str = ""
     keep_alive: float | None = None
     told: Told | None = None
+    # Whether the policy let it in already: it is then only rewritten as it was.
+    admitted: bool = False
     # Whether `Answer.pieces` will be asked for: a local engine's bytes then pass through unread.
     as_bytes: bool = False
 
@@ -81,11 +84,13 @@ class Answering:
         library: Library,
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
+        gate: Gate | None = None,
     ) -> None:
         self.keeper = keeper
         self.library = library
         self.far = far
         self._roles = roles
+        self._gate = gate
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
@@ -103,8 +108,11 @@ class Answering:
 
     @contextlib.asynccontextmanager
     async def open(self, request: ChatRequest | CompletionRequest, asking: Asking = NOBODY) -> AsyncIterator[Answered]:
-        """An answer under way, and who gives it. Raises UnknownModel, WrongModelKind, what `Keeper.ensure`, `Engine.chat` and
-        `FarEngines.begin` raise, ChainEnded."""
+        """An answer under way, and who gives it. Raises PolicyRefused, PolicyAsks, UnknownModel, WrongModelKind, what
+        `Keeper.ensure`, `Engine.chat` and `FarEngines.begin` raise, ChainEnded."""
+        said: list[tuple[bytes, bytes]] = []
+        if self._gate is not None:
+            request, said = await self._gate.admit(request, asking.key, asking.admitted)
         order = self._order(request.model)
 
         async def attempt(name: str) -> Begun:
@@ -116,9 +124,14 @@ class Answering:
         won = await first_that_answers(order, attempt)
         try:
             self._note(request.model, won)
-            yield Answered(won.value, won.name, won.failed, won.headers)
+            yield Answered(won.value, won.name, won.failed, [*won.headers, *said])
         finally:
             await won.value.close()
+
+    async def admit(self, text: str, key: str) -> None:
+        """One more request of a key, and a text of it, before anything is stored. Raises PolicyRefused, PolicyAsks."""
+        if self._gate is not None:
+            await self._gate.admit_text(text, key)
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
         """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""

@@ -26,6 +26,7 @@ from homefire.residency.far import FarEngines
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import model_routes as shelf
+from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server.answering import Answering
@@ -33,6 +34,7 @@ from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
 from homefire.server.door import Door
+from homefire.server.gate import Gate
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -65,6 +67,7 @@ class Rooms:
     far: FarEngines | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    gate: Gate | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -90,6 +93,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_models(rooms),
         *_residency(rooms),
         *_engines(rooms),
+        *_policy(rooms),
         *_conversations(rooms),
         *_described(docs),
     ]
@@ -115,7 +119,7 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles)
+    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles, rooms.gate)
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
@@ -240,6 +244,20 @@ def _engines(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/revoke", "Turn it off", far.revoke),
         RouteRow("POST", f"{one}/check", "Ask it which models it has", far.check),
         RouteRow("PUT", f"{AT}/chains", "Who answers for a name, in turn", far.set_chain, elsewhere.ChainBody),
+    ]
+
+
+def _policy(rooms: Rooms) -> list[RouteRow]:
+    if rooms.gate is None:
+        return []
+    own = policy.PolicyRoutes(rooms.gate, rooms.body_limit)
+    at = f"{AT}/policy"
+    return [
+        RouteRow("GET", at, "The rules of what may go in, and how they are checked", own.show),
+        RouteRow("POST", f"{at}/check", "What they say of a text", own.check, policy.CheckBody),
+        RouteRow(
+            "POST", f"{at}/approve", "Yes to a question of theirs, once", own.approve, policy.ApproveBody, status=204
+        ),
     ]
 
 

@@ -202,6 +202,7 @@ class ConversationRoutes:
         conversation = await self._conversations.get(scope["path_params"]["id"])
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
+        await self._answering.admit(body.content, caller(scope))
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
         notice = NOTICE if self._answering.is_built_in(model) else None
@@ -221,6 +222,7 @@ class ConversationRoutes:
         conversation = await self._conversations.get(scope["path_params"]["id"])
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
+        await self._answering.admit("", caller(scope))
         answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model)
         request = _request(conversation, conversation.path_to(answer.parent_id), model, body.sampling)
         turn = _Turn(conversation.id, answer, request, [("message", answer)], began, caller(scope))
@@ -267,7 +269,7 @@ class ConversationRoutes:
         telling = asyncio.ensure_future(_tell(places, send))
         async with contextlib.AsyncExitStack() as stack:
             try:
-                asking = Asking(turn.key, told=lambda place, eta: places.put_nowait((place, eta)))
+                asking = Asking(turn.key, admitted=True, told=lambda place, eta: places.put_nowait((place, eta)))
                 answer = await stack.enter_async_context(self._answering.open(turn.request, asking))
             finally:
                 telling.cancel()

@@ -40,6 +40,7 @@ class Metrics:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.in_flight = 0
         self.tokens: Counter[tuple[str, str]] = Counter()
+        self.policy: Counter[tuple[str, str]] = Counter()
 
     def spent(self, model: str, tokens: Spent) -> None:
         """Counts an answer that ran to its end."""
@@ -47,12 +48,18 @@ class Metrics:
         self.tokens[model, "prompt_cached"] += tokens.cached
         self.tokens[model, "written"] += tokens.written
 
+    def decided(self, action: str, rule: str) -> None:
+        """Counts a decision of the policy that something followed from."""
+        self.policy[action, rule] += 1
+
     def families(self) -> list[Family]:
         """The counters as metrics."""
         asked = [({"method": m, "route": r, "status": str(s)}, n) for (m, r, s), n in sorted(self.requests.items())]
         took = [({"route": route}, seconds) for route, seconds in sorted(self.seconds.items())]
         tokens = [({"model": model, "kind": kind}, n) for (model, kind), n in sorted(self.tokens.items())]
+        decided = [({"action": action, "rule": rule}, n) for (action, rule), n in sorted(self.policy.items())]
         return [
+            _family("policy_decisions_total", "counter", "Decisions of the policy by action and rule.", decided),
             _family("requests_total", "counter", "Requests by route and status.", asked),
             _family("request_seconds_total", "counter", "Seconds that requests took, to the last byte.", took),
             _family("requests_in_flight", "gauge", "Requests under way.", [({}, self.in_flight)]),

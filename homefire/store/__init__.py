@@ -10,16 +10,21 @@ from homefire.store.conversations import Conversation, Conversations, StoredMess
 from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRow, Keys, SessionRow
+from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
+    "ApprovalRow",
     "Blobs",
     "Conversation",
     "Conversations",
     "EngineRow",
     "Engines",
+    "GrantRow",
     "KeyRow",
     "Keys",
+    "Safety",
     "SessionRow",
     "Store",
     "StoredMessage",
+    "VerdictRow",
 ]

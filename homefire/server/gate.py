@@ -1,0 +1,138 @@
+"""The policy in front of the models: every chat and every plain completion passes here before a model is found for it.
+
+Promises: what is refused reaches no model, and in a conversation is not stored; what is rewritten is rewritten in every
+message; a question of the policy is about the exact text, and its answer counts once, within ten minutes. What an
+earlier answer of a model said is not looked at.
+Does not cover: texts to embed or to rank, which no model obeys; what the rules are (`safety/`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from homefire.errors import InvalidRequest, PolicyAsks, PolicyRefused
+from homefire.messages import ChatRequest, CompletionRequest
+from homefire.safety.guard import Guard
+from homefire.safety.policy import Decision
+from homefire.safety.rules import Where
+
+HEADER = b"x-homefire-policy"
+APPROVAL_SECONDS, MOST_APPROVALS = 600.0, 1024
+Headers = list[tuple[bytes, bytes]]
+
+
+class Gate:
+    """Asks the guard about requests. `count` hears action and rule of each decision that something followed from."""
+
+    def __init__(
+        self, guard: Guard, count: Callable[[str, str], None], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.guard = guard
+        self._count = count
+        self._now = now
+        self._approved: dict[str, float] = {}
+
+    async def admit(
+        self, request: ChatRequest | CompletionRequest, key: str, again: bool = False
+    ) -> tuple[ChatRequest | CompletionRequest, Headers]:
+        """The request as it goes on, and what its sender is told. `again`: it was let in already, and is only to be rewritten
+        as it was. Raises PolicyRefused, PolicyAsks."""
+        if not again:
+            self._admit_rate(key)
+        told: list[str] = []
+        changed: dict[int, str] = {}
+        for place, where, text in _texts(request):
+            decision = await self.guard.look(text, where)
+            if not again:
+                self._demand(decision, text)
+            if decision.action == "rewrite" and decision.text is not None:
+                changed[place] = decision.text
+            if (said := _said(decision)) and said not in told:
+                told.append(said)
+        if isinstance(request, CompletionRequest):
+            request = replace(request, prompt=changed.get(0, request.prompt))
+        elif changed:
+            messages = tuple(replace(m, content=changed.get(at, m.content)) for at, m in enumerate(request.messages))
+            request = replace(request, messages=messages)
+        return request, [(HEADER, each.encode("ascii", "replace")) for each in told]
+
+    async def admit_text(self, text: str, key: str) -> None:
+        """One more request of a key, and what it says: before a conversation stores it. Raises as `admit`."""
+        self._admit_rate(key)
+        if text:
+            self._demand(await self.guard.look(text, "user"), text)
+
+    def approve(self, token: str) -> None:
+        """The sender means it: the text of this token may come in once. Raises InvalidRequest if that is no token."""
+        if len(token) != 64 or not set(token) <= set("0123456789abcdef"):
+            raise InvalidRequest("That is no token of a question of the policy.", param="token")
+        now = self._now()
+        self._approved = {each: until for each, until in self._approved.items() if until > now}
+        while len(self._approved) >= MOST_APPROVALS:
+            self._approved.pop(next(iter(self._approved)))
+        self._approved[token] = now + APPROVAL_SECONDS
+
+    def view(self) -> dict[str, Any]:
+        """The rules in force, in their order."""
+        found = self.guard.policy.found
+        rules = [
+            {
+                "id": rule.id,
+                "kind": rule.kind,
+                "where": sorted(rule.where),
+                "action": rule.action,
+                "reason": rule.reason,
+                "source": rule.source,
+                "patterns": len(rule.patterns),
+            }
+            for rule in found.rules
+        ]
+        return {**self.guard.view(), "rules": rules}
+
+    def _admit_rate(self, key: str) -> None:
+        decision = self.guard.policy.admit(key)
+        if decision.action != "allow":
+            self._count("refuse", decision.rule)
+            raise PolicyRefused(
+                f"The rule '{decision.rule}' of the policy: {decision.reason}",
+                f"Try again in {max(1, round(decision.wait))} s. See the rule with: homefire policy show",
+                param=decision.rule,
+            )
+
+    def _demand(self, decision: Decision, text: str) -> None:
+        """Counts a decision; raises what it demands."""
+        if decision.rule:
+            self._count(decision.action, decision.rule)
+        elif decision.note:
+            self._count("unchecked", "semantic")
+        if decision.action == "refuse":
+            raise PolicyRefused(f"The rule '{decision.rule}' of the policy: {decision.reason}", param=decision.rule)
+        # A tool's result comes from a client that acts by itself: it is told, and what it does has its own boundary.
+        if decision.action == "ask" and decision.where == "user":
+            token = hashlib.sha256(f"{decision.rule}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
+            if self._approved.pop(token, 0.0) <= self._now():
+                raise PolicyAsks(
+                    f"The rule '{decision.rule}' of the policy asks whether this is meant: {decision.reason}",
+                    f"If it is, run: homefire policy approve {token}; then send it again.",
+                    param=decision.rule,
+                )
+
+
+def _said(decision: Decision) -> str:
+    if decision.action in ("ask", "rewrite"):
+        return f"{decision.action}; rule={decision.rule}; where={decision.where}"
+    return f"unchecked; {decision.note}" if decision.note else ""
+
+
+def _texts(request: ChatRequest | CompletionRequest) -> Iterator[tuple[int, Where, str]]:
+    """What a request says: place, where it comes from, text."""
+    if isinstance(request, CompletionRequest):
+        yield 0, "user", request.prompt
+        return
+    for place, message in enumerate(request.messages):
+        if message.content and message.role != "assistant":
+            yield place, "tool_result" if message.role == "tool" else "user", message.content
