@@ -1,4 +1,5 @@
-"""The project's commands, for every system: `python tasks.py run | test | lint | page | proof | fuzz | bench | clean`.
+"""The project's commands, for every system: `python tasks.py run | test | lint | page | policy | proof | fuzz | bench |
+clean`.
 
 `make` calls this file. Standard library only; it makes the environment in `.venv`, installs what is needed there, and goes on
 inside it.
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> int:
         "test": test,
         "lint": lint,
         "page": page,
+        "policy": policy,
         "proof": proof,
         "fuzz": fuzz,
         "bench": bench,
@@ -69,6 +71,17 @@ def test(arguments: list[str]) -> int:
         lint([])
         check_page()
     return call([PYTHON, "-m", "pytest", *(arguments or ["-q"])], check=False)
+
+
+def policy(arguments: list[str]) -> int:
+    """Writes the shipped rules and labelled texts where the browser build reads them (fixtures/)."""
+    install()
+    made = "from homefire.safety import rules; print(rules.as_json(rules.load(None)), end='')"
+    done = subprocess.run([str(PYTHON), "-c", made], check=True, capture_output=True, text=True, encoding="utf-8")
+    (ROOT / "fixtures" / "policy.json").write_text(done.stdout, "utf-8")
+    for name, copy in (("policy.toml", "policy.toml"), ("examples.json", "attacks.json")):
+        shutil.copyfile(ROOT / "homefire" / "safety" / name, ROOT / "fixtures" / copy)
+    return 0
 
 
 def lint(arguments: list[str]) -> int:

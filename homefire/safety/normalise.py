@@ -187,7 +187,7 @@ def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
                 left -= len(said)
                 yield found.start(), found.end(), said
     part = text[:MOST_DECODED]
-    if part.count("%") > 3 and (said := unquote(part, errors="replace").replace("+", " ")) != part:
+    if part.count("%") > 1 and (said := unquote(part, errors="replace").replace("+", " ")) != part:
         yield 0, len(text), said
     if ("&#" in part or "\\u" in part) and _reference.search(part):
         said = html.unescape(_unicode_escape.sub(lambda found: chr(int(found[1], 16)), part))

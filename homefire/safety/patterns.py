@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MOST_WIDTH, MOST_WAYS, MOST_REPEATS, MOST_LENGTH = 1000, 20_000, 400, 2000
 # So many words are looked for one by one; with more of them the whole text is searched.
@@ -54,13 +55,34 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern that was accepted. `width` in characters."""
+    """A pattern as it was written. It is read and compiled when it is first needed, which most are never; `parse` reads it at once."""
 
-    text: str
-    width: int
-    needs: Needs
-    foreign: bool
-    compiled: re.Pattern[str]
+    source: str
+
+    @property
+    def text(self) -> str:
+        """As both languages compile it."""
+        return _read(self.source)[0]
+
+    @property
+    def width(self) -> int:
+        """The most characters it matches."""
+        return _read(self.source)[1].high
+
+    @property
+    def needs(self) -> Needs:
+        """One of each set begins a word in every match."""
+        return _read(self.source)[1].needs
+
+    @property
+    def foreign(self) -> bool:
+        """Whether every match has a character that is not ASCII."""
+        return _read(self.source)[1].foreign
+
+    @property
+    def compiled(self) -> re.Pattern[str]:
+        """As Python searches with it."""
+        return _compiled(self.text)
 
     def search(self, text: str, known: frozenset[str] | None = None) -> re.Match[str] | None:
         """A match in a text, if there is one; `known` are its `beginnings`."""
@@ -102,21 +124,29 @@ def beginnings(text: str) -> frozenset[str]:
 
 
 def parse(text: str) -> Pattern:
-    """Raises BadPattern."""
+    """Reads a pattern. Raises BadPattern."""
+    _read(text)
+    return Pattern(text)
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> tuple[str, _Node]:
     if not 0 < len(text) <= MOST_LENGTH:
         raise BadPattern(f"has {len(text)} characters; 1 to {MOST_LENGTH} are allowed")
-    begins = _whole(_Reader(text)).begins
-    node = _whole(_Reader(text, begins))
+    node = _whole(_Reader(text))
     if node.low == 0:
         raise BadPattern("can match nothing at all")
     if node.high > MOST_WIDTH:
         raise BadPattern(f"can match {node.high} characters; at most {MOST_WIDTH} are allowed")
     if node.ways > MOST_WAYS:
         raise BadPattern(f"can be tried in {node.ways} ways from one place; at most {MOST_WAYS} are allowed")
-    if begins:
-        text = rf"\b(?:{text})"
+    return (rf"\b(?:{text})", _whole(_Reader(text, fresh=True))) if node.begins else (text, node)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> re.Pattern[str]:
     # ASCII: then \w, \d, \s and \b mean what they mean in JavaScript.
-    return Pattern(text, node.high, node.needs, node.foreign, re.compile(text, re.ASCII))
+    return re.compile(text, re.ASCII)
 
 
 def _whole(reader: _Reader) -> _Node:

@@ -149,6 +149,9 @@ class Safety:
             "UPDATE approvals SET state = 'used' WHERE id = (SELECT id FROM approvals WHERE key = ? AND run = ? AND digest = ? "
             "AND state = 'approved' AND expires_at > ? ORDER BY expires_at LIMIT 1)"
         )
+        some = "SELECT 1 FROM approvals WHERE key = ? AND run = ? AND digest = ? AND state = 'approved'"
+        if await self._store.read(lambda c: c.execute(some, (key, run, digest)).fetchone()) is None:
+            return False  # the usual case needs no write
         return await self._changed(query, (key, run, digest, now))
 
     async def note_verdict(self, row: VerdictRow) -> None:

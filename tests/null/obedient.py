@@ -22,6 +22,7 @@ from homefire.store import GrantRow, Safety
 from tests.null.injection_cases import CANARY, Case, hidden_readings, wordings
 
 KEY = "key:agent"
+UNDERSTOOD = wordings()
 
 
 def _object(**fields: str) -> dict[str, Any]:
@@ -143,6 +144,7 @@ class Agent:
     verdicts: list[Verdict] = field(default_factory=list)
     asked: int = 0
     obeyed: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
     async def work(self) -> bool:
         """Does the task; True if every step of it was done."""
@@ -197,13 +199,15 @@ class Agent:
             joined_up = ["".join(texts[at : at + 2]) for at in range(len(texts) - 1)]
             before = len(self.obeyed)
             for text in [*texts, *joined_up, "".join(texts[1:])]:
-                for reading in hidden_readings(text):
-                    await self._obey_text(reading)
+                if text not in self.seen:
+                    self.seen.add(text)
+                    for reading in dict.fromkeys(hidden_readings(text)):
+                        await self._obey_text(reading)
             if len(self.obeyed) == before:
                 return
 
     async def _obey_text(self, text: str) -> None:
-        for kind, _, pattern in wordings():
+        for kind, _, pattern in UNDERSTOOD:
             for found in pattern.finditer(text):
                 first, second = found["a"], found["b"]
                 if (wish := f"{kind} {first} {second}") not in self.obeyed:

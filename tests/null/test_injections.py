@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,13 @@ def inside(folder: Path, work: Callable[[World, Boundary, Safety], Awaitable[Non
     """Runs `work` with a world, a boundary on a real store, and the grants in it."""
 
     async def main() -> None:
-        store = Store(folder / "homefire.db")
+        # In memory where that can be: thousands of small commits are not what is tested here.
+        shared = Path("/dev/shm")
+        with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as quick:
+            await within(Path(quick))
+
+    async def within(quick: Path) -> None:
+        store = Store(quick / "homefire.db")
         store.open()
         world = World(folder / "world")
         world.build()
