@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, quantize, router, start, swap, verify
+from bench import fair, fetch, fit, policy, quantize, router, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
@@ -18,6 +18,7 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "policy": policy.measure,
 }
 
 

@@ -48,8 +48,12 @@ _look_alike = re.compile(f"[{''.join(letters for letters, _ in LOOK_ALIKE)}]")
 _escape = re.compile(ESCAPE)
 _leet = re.compile(r"[0134578@$](?<=[a-z].)[a-z]")
 _spaced = re.compile(r"\b(?:[a-z][ .*_-]){2,200}[a-z]\b")
+_three_apart = re.compile(r" [a-z] [a-z] [a-z]\b")
+_percent = re.compile(r"%[0-9a-fA-F]{2}")
 _base64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _hexadecimal = re.compile(r"(?:\b|\\x)(?:[0-9a-fA-F]{2}(?: |:|,|\\x|0x)?){10,}")
+# Letters, digits and spaces in hexadecimal begin with these: some of them in a row are quick to look for.
+_letters = re.compile(r"[2-7][0-9a-fA-F](?:(?:[ :,]|\\x|0x)?[2-7][0-9a-fA-F]){5}")
 _reference = re.compile(r"&#(?:\d{2,7}|[xX][0-9a-fA-F]{2,6});|\\u[0-9a-fA-F]{4}")
 _unicode_escape = re.compile(r"\\u([0-9a-fA-F]{4})")
 _fold_table = {ord(letter): plain for letters, plain in LOOK_ALIKE for letter in letters}
@@ -158,10 +162,7 @@ def _unleet(text: str) -> str:
 
 def _has_spaced(plain: str) -> bool:
     """Whether at least three letters stand apart, one after another."""
-    lengths = "".join(
-        ["1" if len(word) == 1 and word.isalpha() else "0" for word in plain.translate(_apart).split(" ")]
-    )
-    return "111" in lengths
+    return _three_apart.search(" " + plain.translate(_apart)) is not None
 
 
 def _unspaced(text: str) -> str:
@@ -175,7 +176,7 @@ def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
     """Pieces that are text in another notation: where they stand, and what they say."""
     left, runs = MOST_DECODED, 0
     notations = [(_base64, _read_base64)]
-    if sum(map(text.count, "4567")) >= 8:  # with which letters in hexadecimal begin; counting is quicker than looking
+    if _letters.search(text):
         notations.append((_hexadecimal, _read_hexadecimal))
     for pattern, read in notations:
         for found in pattern.finditer(text):
@@ -187,7 +188,7 @@ def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
                 left -= len(said)
                 yield found.start(), found.end(), said
     part = text[:MOST_DECODED]
-    if part.count("%") > 1 and (said := unquote(part, errors="replace").replace("+", " ")) != part:
+    if _percent.search(part) and (said := unquote(part, errors="replace").replace("+", " ")) != part:
         yield 0, len(text), said
     if ("&#" in part or "\\u" in part) and _reference.search(part):
         said = html.unescape(_unicode_escape.sub(lambda found: chr(int(found[1], 16)), part))

@@ -16,13 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 MOST_WIDTH, MOST_WAYS, MOST_REPEATS, MOST_LENGTH = 1000, 20_000, 400, 2000
-# So many words are looked for one by one; with more of them the whole text is searched.
-MOST_KEYS = 4
+# So many words are looked for one by one, at so many places; with more of them the whole text is searched.
+MOST_KEYS, MOST_PLACES = 8, 64
 # Words are known by so many first letters; shorter ones than the first number stand in every text.
-SHORT, LONG = 3, 5  # as `beginnings` has them
+SHORT, LONG = 3, 4  # as `beginnings` has them
 _ESCAPABLE = frozenset("^$\\.*+?()[]{}|/")
 _SETS, _CHARACTERS = frozenset("dDsSwW"), {"n": "\n", "t": "\t"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
@@ -53,33 +53,34 @@ class _Node:
     begins: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pattern:
-    """A pattern as it was written. It is read and compiled when it is first needed, which most are never; `parse` reads it at once."""
+    """A pattern as it was written. It is read and compiled when it is first needed, which most are never; `parse` reads it at
+    once."""
 
     source: str
 
-    @property
+    @cached_property
     def text(self) -> str:
         """As both languages compile it."""
         return _read(self.source)[0]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The most characters it matches."""
         return _read(self.source)[1].high
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         """One of each set begins a word in every match."""
         return _read(self.source)[1].needs
 
-    @property
+    @cached_property
     def foreign(self) -> bool:
         """Whether every match has a character that is not ASCII."""
         return _read(self.source)[1].foreign
 
-    @property
+    @cached_property
     def compiled(self) -> re.Pattern[str]:
         """As Python searches with it."""
         return _compiled(self.text)
@@ -90,23 +91,30 @@ class Pattern:
             return None
         if known is None:
             return self.compiled.search(text)
-        keys = [need & known for need in self.needs]
-        if not all(keys):
-            return None
-        rarest = min(keys, key=len, default=frozenset())
-        if not 0 < len(rarest) <= MOST_KEYS:
+        for need in self.needs:
+            if need.isdisjoint(known):
+                return None
+        keys = sorted([need & known for need in self.needs], key=_commonness)
+        if not keys or len(keys[0]) > MOST_KEYS:
             return self.compiled.search(text)
-        places = sorted(_places(text, rarest))
-        if len(places) * self.width > len(text):
+        places = sorted(_places(text, keys[0]))
+        if len(places) > MOST_PLACES:
             return self.compiled.search(text)
         last = 0
         for place in places:
             start, end = max(last, place - self.width), place + self.width + LONG
+            if not all(any(text.find(key, start, end) >= 0 for key in each) for each in keys[1:]):
+                continue
             if found := self.compiled.search(text, start, end):
                 # What ends where the looking ended may only seem to end with a word.
                 return found if found.end() < end else self.compiled.search(text, start)
             last = max(last, place - self.width)
         return None
+
+
+def _commonness(keys: Iterable[str]) -> int:
+    """How often these stand in a text, roughly: beginnings of three letters are often whole common words."""
+    return sum(8 if len(key) < LONG else 1 for key in keys)
 
 
 def _places(text: str, keys: Iterable[str]) -> Iterator[int]:
@@ -120,7 +128,7 @@ def _places(text: str, keys: Iterable[str]) -> Iterator[int]:
 def beginnings(text: str) -> frozenset[str]:
     """The beginnings of a text's words, which are runs of ASCII letters, digits and underscores."""
     words = set(text.translate(_NO_WORD).split(" ")) if text.isascii() else set(_WORD.findall(text))
-    return frozenset([word[:5] for word in words]).union([word[:4] for word in words], [word[:3] for word in words])
+    return frozenset([word[:4] for word in words]).union([word[:3] for word in words])
 
 
 def parse(text: str) -> Pattern:

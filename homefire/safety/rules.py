@@ -112,8 +112,8 @@ def load(own: Path | None) -> RuleSet:
 
 
 def read(text: str, name: str, tested: bool = False) -> RuleSet:
-    """Rules out of TOML. `tested`: their patterns were read by a test, and need not be before they are used. Raises BadPolicy, which
-    names the line."""
+    """Rules out of TOML. `tested`: their patterns were read by a test, and need not be before they are used. Raises BadPolicy,
+    which names the line."""
     if len(text) > MOST_BYTES:
         raise BadPolicy(f"{name} is larger than 1 MiB.")
     try:

@@ -1,4 +1,5 @@
-"""The rules of what may go in: their file, their patterns, the plain forms of a text, decisions, rates; and that ordinary texts pass.
+"""The rules of what may go in: their file, their patterns, the plain forms of a text, decisions, rates; and that ordinary
+texts pass.
 
 Promises: each thing a file of rules may not hold is refused with its line; what Python finds JavaScript finds; disguises of one
 sentence are seen through, all of them; nobody who asks ordinary things meets a rule.
@@ -49,13 +50,33 @@ def with_rules(text: str) -> Policy:
 @pytest.mark.parametrize(
     ("pattern", "wrong"),
     [
-        ("a+", "without an end"), ("a*", "without an end"), ("(a)", "not (?:...)"), ("(?=a)", "not (?:...)"), ("(?:a", "without its ')'"),
-        ("a)", "without its '('"), ("[a", "without its ']'"), ("[]", "empty class"), ("[a[b]]", "inside a class"), ("a{3", "no repeat"), ("a{0,999}", "from 0 to"),
-        ("a??b", None), ("a{2}{3}", "repeat of a repeat"), ("^a", "has to be written"), (r"\A", "not allowed"), (r"\1", "not allowed"), (r"\-", "not allowed"),
-        ("a?", "nothing at all"), ("(?:a{0,20}){0,20}b", "ways"), (".{0,400}.{0,400}x", "ways"), ("a{300}b{300}c{300}d{300}", "characters"), ("", "characters"),
-        (r"(?:a|b){1,9}\b", None), ("x{2}?y", None), (r"[\d\-x]{1,3}z", None),
+        ("a+", "without an end"),
+        ("a*", "without an end"),
+        ("(a)", "not (?:...)"),
+        ("(?=a)", "not (?:...)"),
+        ("(?:a", "without its ')'"),
+        ("a)", "without its '('"),
+        ("[a", "without its ']'"),
+        ("[]", "empty class"),
+        ("[a[b]]", "inside a class"),
+        ("a{3", "no repeat"),
+        ("a{0,999}", "from 0 to"),
+        ("a??b", None),
+        ("a{2}{3}", "repeat of a repeat"),
+        ("^a", "has to be written"),
+        (r"\A", "not allowed"),
+        (r"\1", "not allowed"),
+        (r"\-", "not allowed"),
+        ("a?", "nothing at all"),
+        ("(?:a{0,20}){0,20}b", "ways"),
+        (".{0,400}.{0,400}x", "ways"),
+        ("a{300}b{300}c{300}d{300}", "characters"),
+        ("", "characters"),
+        (r"(?:a|b){1,9}\b", None),
+        ("x{2}?y", None),
+        (r"[\d\-x]{1,3}z", None),
     ],
-)  # fmt: skip
+)
 def test_patterns(pattern: str, wrong: str | None) -> None:
     if wrong is None:
         assert parse(pattern)
@@ -135,7 +156,7 @@ DISGUISES = {
     "quoted": quote(SENTENCE),
     "references": "".join(f"&#{ord(c)};" for c in SENTENCE),
     "rot13": codecs.encode(SENTENCE, "rot13"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
@@ -216,7 +237,8 @@ def test_sizes_topics_and_rates() -> None:
     clock = [0.0]
     text = (
         '[[rule]]\nid = "long"\nkind = "size"\nwhere = ["user"]\naction = "refuse"\nreason = "r"\ncharacters = 50\n'
-        '[[rule]]\nid = "bets"\nkind = "topic"\nwhere = ["user"]\naction = "ask"\nreason = "r"\nwords = ["wette", "quote", "einsatz", "buchmacher", "fußball"]\nleast = 3\n'
+        '[[rule]]\nid = "bets"\nkind = "topic"\nwhere = ["user"]\naction = "ask"\nreason = "r"\nleast = 3\n'
+        'words = ["wette", "quote", "einsatz", "buchmacher", "fußball"]\n'
         '[[rule]]\nid = "busy"\nkind = "rate"\nwhere = ["user"]\naction = "refuse"\nreason = "r"\nrequests = 2\nseconds = 10\n'
     )
     policy = Policy(rules.read(text, "test"), now=lambda: clock[0])
@@ -249,7 +271,7 @@ GOOD = RULE.format("bad word")
         ("[rules]\n", "'rules' is no table"),
         (GOOD.replace('"mine"', '"Mine"'), "line 1: a rule needs an 'id'"),
         (GOOD + GOOD, "line 8: there are two rules called 'mine'"),
-        ("# hello\n\n" + GOOD.replace("pattern\"", "patern\""), "line 3, rule 'mine': 'kind' must be one of"),
+        ("# hello\n\n" + GOOD.replace('pattern"', 'patern"'), "line 3, rule 'mine': 'kind' must be one of"),
         (GOOD.replace("refuse", "deny"), "'action' must be one of"),
         (GOOD.replace('["user"]', '["users"]'), "'users' is no place"),
         (GOOD.replace("reason", "because"), "'reason' is missing"),
@@ -258,12 +280,18 @@ GOOD = RULE.format("bad word")
         (RULE.format("a+"), "without an end"),
         (RULE.format("Bad"), "has capitals"),
         (GOOD.replace('["bad word"]', '"bad word"'), "'patterns' must be a list"),
-        (GOOD.replace("pattern\"", "size\"").replace('patterns = ["bad word"]', "characters = 0"), "from 1 to"),
-        (GOOD.replace("pattern\"", "rate\"").replace('patterns = ["bad word"]', "requests = 1\nseconds = 999999"), "from 1 to 86400"),
-        (GOOD.replace("pattern\"", "topic\"").replace('patterns = ["bad word"]', 'words = ["a b"]\nleast = 1'), "no single word"),
+        (GOOD.replace('pattern"', 'size"').replace('patterns = ["bad word"]', "characters = 0"), "from 1 to"),
+        (
+            GOOD.replace('pattern"', 'rate"').replace('patterns = ["bad word"]', "requests = 1\nseconds = 999999"),
+            "from 1 to 86400",
+        ),
+        (
+            GOOD.replace('pattern"', 'topic"').replace('patterns = ["bad word"]', 'words = ["a b"]\nleast = 1'),
+            "no single word",
+        ),
         ('[semantic]\nwhere = ["user"]\n', "it has where, action and reason"),
     ],
-)  # fmt: skip
+)
 def test_bad_files(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "policy.toml").write_text(text, "utf-8")
     with pytest.raises(BadPolicy) as caught:
@@ -307,7 +335,8 @@ const { readFileSync } = require("fs");
 const { rules } = JSON.parse(readFileSync(process.argv[1], "utf-8"));
 const texts = JSON.parse(readFileSync(0, "utf-8"));
 const compiled = rules.flatMap((rule) => rule.patterns.map((text) => new RegExp(text, "u")));
-const found = texts.map((text) => compiled.map((re) => { const m = re.exec(text); return m ? [...text.slice(0, m.index)].length : -1; }));
+const place = (text, m) => (m ? [...text.slice(0, m.index)].length : -1);
+const found = texts.map((text) => compiled.map((re) => place(text, re.exec(text))));
 console.log(JSON.stringify(found));
 """
 
@@ -327,8 +356,12 @@ def test_javascript_finds_what_python_finds() -> None:
     texts += [base(words.replace("<1>", "a@b.example").replace("<2>", "x.example")) for _, words, _ in wordings()]
     done = subprocess.run(
         [node, "-e", NODE, str(ROOT / "fixtures" / "policy.json")],
-        input=json.dumps(texts), capture_output=True, text=True, check=True, encoding="utf-8",
-    )  # fmt: skip
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
+    )
     patterns = [pattern for rule in rules.load(None).rules for pattern in rule.patterns]
     matches = [[pattern.compiled.search(text) for pattern in patterns] for text in texts]
     assert json.loads(done.stdout) == [[-1 if found is None else found.start() for found in row] for row in matches]
