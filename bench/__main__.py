@@ -6,14 +6,16 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, policy, quantize, router, start, swap, verify
+from bench import fair, fetch, fit, kv, policy, quantize, router, slots, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
     "start": start.measure,
     "router": router.measure,
+    "slots": slots.measure,
     "fair": fair.measure,
     "swap": swap.measure,
+    "kv": kv.measure,
     "fetch": fetch.measure,
     "verify": verify.measure,
     "fit": fit.measure,

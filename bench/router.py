@@ -80,14 +80,14 @@ async def _rates(report: Report, direct: Wire, through: Wire, clients: int) -> N
     rates: dict[bool, list[float]] = {False: [], True: []}
     for number in range(rounds):
         for way in (False, True) if number % 2 else (True, False):
-            rates[way].append(await _rate(through if way else direct, clients, tokens))
+            rates[way].append(await rate(through if way else direct, clients, tokens))
     report.figures[f"stream_{clients}_direct_tokens_per_s"] = statistics.median(rates[False])
     report.figures[f"stream_{clients}_through_tokens_per_s"] = statistics.median(rates[True])
     pairs = [b / a for a, b in zip(rates[False], rates[True], strict=True)]
     report.figures[f"stream_{clients}_ratio"] = statistics.median(pairs)
 
 
-async def _rate(wire: Wire, clients: int, tokens: int) -> float:
+async def rate(wire: Wire, clients: int, tokens: int) -> float:
     """Tokens per second of all clients together, from the first token of any to the last of all."""
     spans = await asyncio.gather(*(_stream(wire, tokens) for _ in range(clients)))
     began, ended = min(first for first, _ in spans), max(last for _, last in spans)

@@ -6,7 +6,7 @@
 
 `after` is how many events of a stream come before the fault. It prints one line, {"port": ...}, when it listens, and ends with
 its standard input. Faults: see `FAULTS`.
-FAR_CERTIFICATE names a file with a key and a certificate; then it speaks TLS.
+FAR_CERTIFICATE names a file with a key and a certificate; then it speaks TLS. FAR_PORT: the port, that of one that was killed.
 Promises: without a fault it is right in its dialect; every connection is counted, whatever comes of it.
 Does not cover: HTTP/2.
 """
@@ -244,7 +244,7 @@ class _Threads(ThreadingHTTPServer):
 
 def serve(kind: type[FarServer]) -> None:
     """Serves until standard input ends: a test that is killed leaves no server behind."""
-    server = _Threads(("127.0.0.1", 0), kind)
+    server = _Threads(("127.0.0.1", int(os.environ.get("FAR_PORT", "0"))), kind)
     if files := os.environ.get("FAR_CERTIFICATE"):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(files)

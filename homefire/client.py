@@ -84,6 +84,10 @@ class Homefire:
         """GET, as JSON."""
         return self._json("GET", path, params=query)
 
+    def text(self, path: str) -> str:
+        """GET, as text."""
+        return self._answer("GET", path).text
+
     def post(self, path: str, body: dict[str, Any] | None = None, seconds: float = TIMEOUT_SECONDS) -> dict[str, Any]:
         """POST, as JSON; an empty answer gives an empty object. `seconds`: how long to wait for the answer."""
         return self._json("POST", path, json=body or {}, timeout=seconds)
@@ -131,6 +135,13 @@ class Homefire:
         return self.stream(f"/homefire/v1/conversations/{conversation_id}/messages", {"content": content, **fields})
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        response = self._answer(method, path, **options)
+        if not response.content:
+            return {}
+        found: dict[str, Any] = response.json()
+        return found
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
         import httpx2
 
         try:
@@ -139,10 +150,7 @@ class Homefire:
             raise _transport_error(problem) from None
         if response.status_code >= 400:
             raise _error_of(response)
-        if not response.content:
-            return {}
-        found: dict[str, Any] = response.json()
-        return found
+        return response
 
 
 def find_daemon(paths: Paths) -> str:

@@ -1,7 +1,7 @@
 """The daemon: builds the rooms, hands them to each other, starts and stops them. The only file that knows everybody.
 
 Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
-everything else goes to the log. `--doctor` prints the offline checks instead and ends.
+everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
 Promises: one daemon a home (a lock that the kernel releases, whatever happens); an address that is not this machine's own is
 refused; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
 Does not cover: running as a system service (`packaging/`, not in this version).
@@ -24,6 +24,7 @@ import socket
 import sys
 import time
 from array import array
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,7 +36,7 @@ from typing import Any
 import homefire
 from homefire import settings as settings_module
 from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
-from homefire.engines.kept import Keeping, family_of, model_tag
+from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
@@ -58,20 +59,27 @@ from homefire.models.workshop import Workshop
 from homefire.paths import Paths, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
+from homefire.residency.kept import Book
+from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.answering import Answering, Asking
+from homefire.server.floors import require_floors
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.protocol import TimedProtocol
 from homefire.server.reach import Reach, try_reach
+from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.settings import Settings
 from homefire.store import Blobs, Conversations, Engines, Keys, Safety, Store
+from homefire.supervision import crash_dumps
+from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
+from homefire.telemetry import Facts, Telemetry
 
 log = logging.getLogger("homefire.daemon")
 
@@ -93,6 +101,7 @@ def main() -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m homefire.daemon", description="The Homefire daemon.")
     parser.add_argument("--doctor", action="store_true", help="print the offline checks as JSON and end")
+    parser.add_argument("--diagnose", metavar="JSON", help="write a bundle as these options say and end")
     arguments = parser.parse_args()
     paths = Paths(default_home())
     if arguments.doctor:
@@ -100,16 +109,32 @@ def main() -> int:
 
         print(json.dumps(asyncio.run(check_all(paths))))
         return 0
+    if arguments.diagnose:
+        return _diagnose(paths, json.loads(arguments.diagnose))
     try:
+        require_floors()
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _listen(settings) as listening:
+        with _only_daemon(paths), _crash_dump(paths), _listen(settings) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
         _first_line({"failed": problem.envelope()})
         return 1
+    return 0
+
+
+def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
+    from homefire.diagnose.bundle import write
+
+    try:
+        target = Path(options["output"])
+        found = write(target, paths, os.environ, logs=options["logs"], anonymous=options["anonymous"])
+    except HomefireError as problem:
+        print(json.dumps({"failed": problem.envelope()}))
+        return 1
+    print(json.dumps(found))
     return 0
 
 
@@ -154,6 +179,7 @@ class Daemon:
             governor=self.regulator.view if settings.governor_seconds else lambda: None,
             restarts=self.restarts.rows,
             crashes=self.restarts.counts,
+            pulls=lambda: self.pulls.outcomes,
         )
         self.guard = self._make_guard(settings)
         stored = Safety(self.store)
@@ -165,11 +191,15 @@ class Daemon:
             threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
             seconds=float(settings.safety_critic_seconds),
         )
+        self.telemetry = Telemetry(paths, self._facts)
+        self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = False
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
+        if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
+            log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -180,6 +210,8 @@ class Daemon:
         await self.authority.open()
         await self.far.open()
         await self.boundary.open()
+        await self.keeper.open()
+        self.telemetry.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -205,6 +237,8 @@ class Daemon:
                 far=self.far,
                 kv=self.kv,
                 gate=Gate(self.guard, self.watched.metrics.decided),
+                telemetry=self.telemetry,
+                spans=self.spans or NoSpans(),
             )
         )
 
@@ -221,6 +255,7 @@ class Daemon:
             self.restarts.open()
             self.guard.prepare()
             self._announce()
+            self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
             try:
                 await server.serve(sockets=[self.listening])
@@ -245,6 +280,10 @@ class Daemon:
         for task in self._measuring:
             task.cancel()
         await self.web.close()
+        if self.spans is not None:
+            await asyncio.to_thread(self.spans.close)
+        with contextlib.suppress(HomefireError):
+            self.telemetry.tick()
         with contextlib.suppress(HomefireError):
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
@@ -274,7 +313,8 @@ class Daemon:
             self.advice, self.library, self._spec, limits, lambda: detect(with_gpus=settings.gpu_layers != 0)
         )
         smaller = partial(self._make_engine, smaller=True)
-        return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded)
+        book = Book(KeeperKept(self.store))
+        return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded, book=book)
 
     def _make_engine(self, name: str, smaller: bool = False) -> Engine:
         self.holds.check(name)
@@ -360,6 +400,17 @@ class Daemon:
         except HomefireError as problem:  # removed meanwhile, a full disk: the estimate stays as it was
             log.info("the load of '%s' was not measured: %s", name, problem.message)
 
+    def _facts(self) -> Facts:
+        """What telemetry may know, if a person turned it on."""
+        machine, requests = detect(), Counter[str]()
+        for (_, route, _), times in self.watched.metrics.requests.items():
+            requests[route] += times
+        models = tuple((model.facts.architecture, model.facts.parameters) for model in self.library.all())
+        errors = {code: times for (code,), times in self.watched.metrics.counted("errors_total").items()}
+        return Facts(
+            homefire.__version__, machine.system, machine.cores, machine.memory_bytes, models, requests, errors
+        )
+
     def _unready(self) -> list[str]:
         reasons = [] if self._serving else ["starting or stopping"]
         default = self._default_model()
@@ -376,6 +427,7 @@ class Daemon:
                 await self.authority.flush()
                 await self.conversations.purge()
                 self.kv.tidy()
+                self.telemetry.tick()
             except HomefireError as problem:
                 log.warning("housekeeping: %s", problem.message)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -624,6 +676,17 @@ def _log_to(paths: Paths) -> None:
     logging.raiseExceptions = False  # a full disk must not turn each log line into a trace on standard error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+@contextlib.contextmanager
+def _crash_dump(paths: Paths) -> Iterator[None]:
+    """The daemon's own last words, should it die of a signal. Its children have theirs from `supervision/child.py`."""
+    crash_dumps.sweep(paths.logs)
+    crash_dumps.enable(file := crash_dumps.beside(paths.daemon_log))
+    try:
+        yield
+    finally:
+        crash_dumps.ended(file)
 
 
 def _first_line(value: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from homefire.messages import ChatRequest, Message, Sampling, TextDelta
 from homefire.models import read_header
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName, Paths
+from homefire.server.floors import require_floors
 from homefire.server.page import FOLDER
 from homefire.store.database import connect, require_sqlite
 
@@ -47,6 +49,7 @@ async def check_all(paths: Paths) -> list[dict[str, Any]]:
     """All offline checks, in the order a person would ask them."""
     checks: list[tuple[str, Callable[[Paths], Awaitable[Check]]]] = [
         ("python", _python),
+        ("packages", _packages),
         ("machine", _machine),
         ("home", _home),
         ("disk", _disk),
@@ -71,6 +74,12 @@ async def check_all(paths: Paths) -> list[dict[str, Any]]:
 
 async def _python(paths: Paths) -> Check:
     return Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+async def _packages(paths: Paths) -> Check:
+    require_floors()
+    found = [f"{name} {metadata.version(name)}" for name in ("starlette", "uvicorn", "httptools", "xllamacpp")]
+    return Check("packages", "ok", ", ".join(found))
 
 
 async def _machine(paths: Paths) -> Check:

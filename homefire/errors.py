@@ -148,8 +148,9 @@ class UnknownRoute(ClientError):
 
 
 class MethodNotAllowed(ClientError):
-    """The path exists, but not for this method."""
+    """The path exists, but not for this method. `allowed` are those it takes, for the header `Allow`."""
 
+    allowed: str = ""
     code = "method_not_allowed"
     status = 405
 
@@ -488,6 +489,13 @@ class OldSqlite(DaemonError):
 
     code = "old_sqlite"
     default_step = "Install Homefire again: make run (or pip install --force-reinstall apsw)."
+
+
+class OldPackage(DaemonError):
+    """An installed package is older than the oldest version without a known hole."""
+
+    code = "old_package"
+    default_step = "Install Homefire's packages again: make run (or: pip install --upgrade homefire)"
 
 
 class PageMissing(DaemonError):

@@ -73,8 +73,8 @@ class Form:
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
     alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
-    do without it (None: as its template has it); `cache_key` names the conversation it belongs to ("": none), whose KV cache
-    goes when it goes."""
+    do without it (None: as its template has it); `keep_alive`: seconds that the model stays in memory afterwards (negative:
+    for good; None: as it is set); `cache_key` names the conversation it belongs to ("": none), whose KV cache goes with it."""
 
     model: str
     messages: tuple[Message, ...]
@@ -87,6 +87,7 @@ class ChatRequest:
     stream: bool = False
     include_usage: bool = False
     think: bool | None = None
+    keep_alive: float | None = None
     cache_key: str = ""
 
 
@@ -101,6 +102,7 @@ class CompletionRequest:
     echo: bool = False
     stream: bool = False
     include_usage: bool = False
+    keep_alive: float | None = None
     cache_key: str = ""
 
 
@@ -115,6 +117,7 @@ class EmbeddingRequest:
     dimensions: int | None = None
     truncate: bool = False
     packed: bool = False
+    keep_alive: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from homefire.errors import DiskFull, HomefireError, HomeNotWritable, InvalidRequest, MachineError
@@ -105,6 +106,8 @@ class Paths:
         self.upkeep = self.run / "upkeep.json"
         self.upkeep_lock = self.run / "upkeep.lock"
         self.gpu_limits = self.run / "gpu-limits.json"
+        self.telemetry_state = home / "telemetry" / "state.json"
+        self.telemetry_queue = home / "telemetry" / "queue"
         self.kv = home / "cache" / "kv"
         self.policy = home / "policy.toml"
         self.vectors = home / "cache" / "vectors"
@@ -135,6 +138,10 @@ class Paths:
     def split(self, key: Digest) -> Path:
         """Where the parts of a split model lie beside each other, as links; `key` is the sha256 of their digests."""
         return self.home / "cache" / "splits" / key
+
+    def telemetry_day(self, day: date) -> Path:
+        """Where the record of a day waits."""
+        return self.telemetry_queue / f"{day.isoformat()}.json"
 
     def engine_log(self, model: ModelName) -> Path:
         """Where a model's child writes what it says."""

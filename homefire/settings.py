@@ -115,6 +115,9 @@ class Settings:
     approval_seconds: int = _row(600, "How long a question about an effect waits, and an approval counts.", 10, 86_400)
     far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
+    otel_endpoint: str = _row(
+        "", "Address of an OpenTelemetry collector that is sent a span for each request; empty: none is made."
+    )
     far_stall_seconds: int = _row(60, "How long a far engine may take between two tokens.", 1, 86_400)
 
 

@@ -71,9 +71,9 @@ class FarProcess:
             return json.load(answer)
 
 
-def fake(kind: str) -> FarProcess:
-    """A fake: "openai" or "ollama"."""
-    return FarProcess([f"fakes.far_{kind}"])
+def fake(kind: str, port: int = 0) -> FarProcess:
+    """A fake: "openai" or "ollama"; on the port of one that is gone, or any."""
+    return FarProcess([f"fakes.far_{kind}"], {"FAR_PORT": str(port)})
 
 
 def llamacpp(file: Path, alias: str, slots: int, context: int, kind: str = "chat") -> FarProcess:

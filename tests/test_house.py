@@ -21,22 +21,23 @@ PACKAGE = ROOT / "homefire"
 # floor -> rooms. Imports run downwards only; rooms on one floor never import each other, but for `errors` (decision 001).
 FLOORS: dict[str, int] = {
     **dict.fromkeys(["__init__", "errors", "messages", "settings", "paths"], 0),
-    **dict.fromkeys(["store", "dialects", "hardware", "index", "sandbox", "supervision"], 1),
+    **dict.fromkeys(["store", "dialects", "hardware", "index", "sandbox", "supervision", "telemetry"], 1),
     **dict.fromkeys(["models", "engines", "knowledge", "memory", "durable", "safety", "senses", "prompts"], 2),
     "residency": 3,
     **dict.fromkeys(["agent", "maker", "learning"], 4),
     **dict.fromkeys(["server", "client", "cli"], 5),
-    **dict.fromkeys(["daemon", "doctor"], 6),
+    **dict.fromkeys(["daemon", "doctor", "diagnose"], 6),
 }
 # What may be imported on one's own floor, or by a room that may import little.
-ALLOWED_SIDEWAYS = {("settings", "errors"), ("paths", "errors"), ("cli", "client"), ("daemon", "doctor")}
+ALLOWED_SIDEWAYS = {("settings", "errors"), ("paths", "errors"), ("cli", "client"), ("daemon", "doctor"), ("daemon", "diagnose"),
+                    ("diagnose", "doctor")}  # fmt: skip
 ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
     "errors": 600, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
     "supervision": 1000, "sandbox": 1500, "models": 8300, "engines": 3000, "safety": 1700, "residency": 2900,
-    "server": 4700, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350,
+    "server": 4700, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
 }  # fmt: skip
 TOTAL_BUDGET = 34_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
@@ -204,12 +205,68 @@ def docstring_faults(files: dict[str, str]) -> list[str]:
     return faults
 
 
+MARSHALS = frozenset({"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "tarfile"})
+CALLS = frozenset({"eval", "exec", "os.system", "os.popen", "os.spawnl", "os.spawnv", "tempfile.mktemp", "yaml.load",
+                   "torch.load", "shutil.unpack_archive", "Template", "Environment", "NativeEnvironment",
+                   "SandboxedEnvironment"})  # fmt: skip
+METHODS = frozenset({"extractall", "unpack_archive"})
+SWITCHES = {
+    ("shell", True),
+    ("verify", False),
+    ("allow_pickle", True),
+    ("weights_only", False),
+    ("check_hostname", False),
+}
+
+
+def danger_faults(files: dict[str, str]) -> list[str]:
+    """Calls that run what data says, or lose what was written: none has a place in the package, so none has an exception."""
+    faults = []
+    for name, source in files.items():
+        for node in ast.walk(ast.parse(source)):
+            found = []
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names if alias.name.split(".")[0] in MARSHALS]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found = [node.module] if node.module.split(".")[0] in MARSHALS else []
+            elif isinstance(node, ast.Call):
+                found = _dangers(node)
+            faults += [f"{name}:{node.lineno} {each}" for each in found]  # type: ignore[attr-defined]
+    return faults
+
+
+def _dangers(call: ast.Call) -> list[str]:
+    spelled = ast.unparse(call.func)
+    last = spelled.rpartition(".")[2]
+    found = [spelled] if spelled in CALLS or last in METHODS else []
+    if spelled.startswith("jinja2.") and last != "ImmutableSandboxedEnvironment":
+        found.append(spelled)
+    for keyword in call.keywords:
+        if isinstance(keyword.value, ast.Constant) and (keyword.arg, keyword.value.value) in SWITCHES:
+            found.append(f"{keyword.arg}={keyword.value.value!r}")
+    # A file that nobody closes: on a full disk its bytes are lost and no exception says so.
+    inner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    opened = isinstance(inner, ast.Call) and ast.unparse(inner.func).rpartition(".")[2] in ("open", "fdopen")
+    if opened and last in ("write", "writelines"):
+        found.append(f"{spelled} without a close")
+    return found
+
+
 def sources() -> dict[str, str]:
     """The package's files by their relative path."""
     return {f.relative_to(PACKAGE).as_posix(): f.read_text("utf-8") for f in sorted(PACKAGE.rglob("*.py"))}
 
 
-CHECKS = [floor_faults, agent_floor_faults, cycles, size_faults, budget_faults, broad_catch_faults, docstring_faults]
+CHECKS = [
+    floor_faults,
+    agent_floor_faults,
+    cycles,
+    size_faults,
+    budget_faults,
+    broad_catch_faults,
+    docstring_faults,
+    danger_faults,
+]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -271,6 +328,36 @@ MUTANTS = [
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:\n    pass\n"}),
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:  # why\n    pass\n" * 2}),
     (docstring_faults, {"store/x.py": '"""A module."""\n'}),
+    *(
+        (danger_faults, {"store/x.py": f"def f():\n    {line}\n"})
+        for line in (
+            "import pickle",
+            "from pickle import loads",
+            "import marshal",
+            "import shelve",
+            "import tarfile",
+            "import dill.source",
+            "eval(x)",
+            "exec(x)",
+            "os.system(x)",
+            "os.popen(x)",
+            "tempfile.mktemp()",
+            "yaml.load(x)",
+            "torch.load(x)",
+            "archive.extractall(x)",
+            "shutil.unpack_archive(x)",
+            "Template(x)",
+            "jinja2.Template(x)",
+            "jinja2.Environment()",
+            "SandboxedEnvironment()",
+            "subprocess.run(x, shell=True)",
+            "Client(verify=False)",
+            "np.load(x, allow_pickle=True)",
+            "open(p, 'w').write(x)",
+            "p.open('w').write(x)",
+            "os.fdopen(d, 'w').writelines(x)",
+        )
+    ),
 ]
 
 
@@ -278,6 +365,13 @@ MUTANTS = [
 def test_mutants(check: object, planted: dict[str, str]) -> None:
     assert callable(check)
     assert check(planted) != []
+
+
+def test_what_is_no_danger() -> None:
+    """The positive control: what looks like it and is not."""
+    for line in ("re.compile(x)", "json.loads(x)", "decoder.decode(x)", "subprocess.run(x, shell=False)", "file.write(x)",
+                 "p.write_text(x)", "ImmutableSandboxedEnvironment()", "ast.literal_eval(x)", "model.eval()"):  # fmt: skip
+        assert danger_faults({"store/x.py": f"def f():\n    {line}\n"}) == [], line
 
 
 def test_name_mutants() -> None:

@@ -183,6 +183,7 @@ def _show(events: Iterator[ServerEvent]) -> bool:
                     sys.stdout.flush()
                 elif event.name == "done":
                     print(flush=True)
+                    _show_who(event.data)
                     _show_rate(event.data)
         except KeyboardInterrupt:
             print("\n(stopped)", file=sys.stderr)
@@ -192,6 +193,14 @@ def _show(events: Iterator[ServerEvent]) -> bool:
                 print(flush=True)
             raise
     return True
+
+
+def _show_who(message: dict[str, Any]) -> None:
+    """Says who answered, if it is not the one that was asked for first."""
+    by = message["answered_by"]
+    if by and by["failed"]:
+        failed = ", ".join(f"{each['name']}: {each['code']}" for each in by["failed"])
+        print(f"({by['name']} answered; asked before: {failed})", file=sys.stderr)
 
 
 def _show_rate(message: dict[str, Any]) -> None:

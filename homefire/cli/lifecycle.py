@@ -225,7 +225,7 @@ def _alive(pid: int) -> bool:
         if sys.platform == "win32":
             return (
                 str(pid)
-                in subprocess.run(
+                in subprocess.run(  # nosec B607 # Windows finds its own first
                     ["tasklist", "/FI", f"PID eq {pid}"], capture_output=True, text=True, check=False
                 ).stdout
             )

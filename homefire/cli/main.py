@@ -34,6 +34,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "policy": ("policy", "the rules of what may go in, and what they say of a text"),
     "key": ("keys", "show the names of keys, add one, revoke one"),
     "doctor": ("doctor", "what is wrong here and what to do"),
+    "diagnose": ("diagnose", "write one file about this Homefire that a person may read and hand on"),
+    "telemetry": ("telemetry", "off unless you turn it on: see every field, the records, and send them"),
     "bench": ("checkout", "measure (in a checkout)"),
     "pilot": ("checkout", "make the built-in model (in a checkout)"),
 }

@@ -26,7 +26,7 @@ def run(verb: str, argv: list[str]) -> int:
         parser.add_argument("--limit", type=int, default=20, help="how many (20)")
     elif verb == "load":
         parser.add_argument("model", help="a model's name, or a role")
-        parser.add_argument("--keep-alive", type=float, help="seconds of idleness until it leaves; -1: it stays")
+        parser.add_argument("--keep-alive", help='seconds of idleness until it leaves, or such as "5m"; -1: it stays')
         parser.add_argument("--pin", action="store_true", help="keep it in memory, whoever needs room")
         parser.add_argument("--unpin", action="store_true", help="let it leave again")
     elif verb == "unload":
@@ -61,6 +61,9 @@ def _ps(options: argparse.Namespace, home: Homefire) -> int:
     for row in found["devices"]:
         room = f"{memory(row['reserved_bytes'])} of {memory(row['room_bytes'])} are promised"
         print(f"{row['name']}: {room} ({row['why']})")
+    for row in found["in_host_memory"]:
+        share = "" if row["share"] is None else f", {100 * row['share']:.0f} % of it there"
+        print(f"waiting in host memory: {row['model']} ({memory(row['bytes'])}{share})")
     if leaving := found["next_to_leave"]:
         when = f" in {duration(leaving['in_s'])}" if leaving["in_s"] is not None else ""
         print(f"next to leave: {leaving['model']}{when}, {leaving['why']}")
@@ -88,12 +91,19 @@ def _why(options: argparse.Namespace, home: Homefire) -> int:
         print_json(found)
         return 0
     if not found["decisions"]:
-        print("Nothing was decided yet; decisions are kept while the daemon runs.")
+        print("Nothing was decided yet.")
+    now = time.time()
     for entry in reversed(found["decisions"]):
-        when = time.strftime("%H:%M:%S", time.localtime(entry["at"]))
+        when = moment(entry["at"], now)
         times = f" ({entry['times']} times)" if entry["times"] > 1 else ""
         print(f"{when}  {entry['kind'].replace('_', ' '):15} {entry['model']}: {entry['reason']}{times}")
     return 0
+
+
+def moment(at: float, now: float) -> str:
+    """A time of today as the clock shows it, another with its date."""
+    today = time.strftime("%Y-%m-%d ", time.localtime(now))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)).removeprefix(today)
 
 
 def _load(options: argparse.Namespace, home: Homefire) -> int:

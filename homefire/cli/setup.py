@@ -25,7 +25,13 @@ from homefire.errors import HomefireError, InvalidRequest
 
 AT = "/homefire/v1"
 PILOT = "pilot"
-ROLES = {"main": "talks and works", "rlm": "reads long texts", "memory": "remembers", "embed": "finds by meaning"}
+ROLES = {
+    "main": "talks and works",
+    "rlm": "reads long texts",
+    "memory": "remembers",
+    "embed": "finds by meaning",
+    "vision": "looks at images",
+}
 QUESTION = "Say hello in one short sentence."
 ANSWER_TOKENS = 200
 # The first answer loads the model.

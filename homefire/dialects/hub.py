@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from homefire.errors import SourceUnreachable
 
@@ -52,6 +52,9 @@ def _row(entry: dict[str, object]) -> Row:
 
 
 def next_page(link: str, base: str) -> str | None:
-    """The address of the next page in a Link header; None on the last."""
+    """The address of the next page in a Link header; None on the last. Raises SourceUnreachable for what is no address."""
     match = re.search(r'<([^<>]+)>\s*;\s*rel="?next"?', link)
-    return urljoin(base, match[1]) if match else None
+    try:
+        return urljoin(base, match[1]) if match else None
+    except ValueError:  # such as a bracket that opens an IPv6 address and never closes
+        raise SourceUnreachable(f"{urlsplit(base).hostname} does not answer as a model hub does.") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from homefire.errors import ContextOverflow, EngineFailed, HomefireError, InvalidRequest, Overloaded
+from homefire.errors import ContextOverflow, EngineFailed, EngineGarbled, HomefireError, InvalidRequest, Overloaded
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -267,10 +267,10 @@ class ChunkReader:
         if data.strip() == b"[DONE]":
             self.done = True
             return []
-        chunk = _decode(data)
+        chunk = _object(data)
         if "error" in chunk:
             raise read_error(500, data)
-        return read_event(chunk)
+        return _events(chunk)
 
 
 def read_event(chunk: dict[str, Any]) -> list[Event]:
@@ -294,14 +294,51 @@ def read_event(chunk: dict[str, Any]) -> list[Event]:
 
 
 def read_answer(body: bytes) -> list[Event]:
-    """The events of a whole answer."""
-    return read_event(_decode(body))
+    """The events of a whole answer. Raises EngineGarbled if it is none."""
+    return _events(_object(body))
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise _garbled()
+    return found
+
+
+def _events(chunk: dict[str, Any]) -> list[Event]:
+    try:
+        return read_event(chunk)
+    except (AttributeError, KeyError, TypeError):
+        raise _garbled() from None
+
+
+def _garbled() -> EngineGarbled:
+    return EngineGarbled(
+        "The engine said what is no answer.", "Send the request again; if it fails again: homefire doctor"
+    )
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
     rate = timings.get("predicted_per_second")
     return UsageReport(Usage(usage["prompt_tokens"], usage["completion_tokens"], cached), rate)
+
+
+# What the server says of every answer under way when one token more does not fit into the cache that its slots share.
+SHARED_FULL = "Context size has been exceeded"
+# At the beginning of an event; inside a text its quotes would be escaped.
+_ERROR_EVENT = b'data: {"error"'
+
+
+def split_error(piece: bytes) -> tuple[bytes, HomefireError | None]:
+    """Of bytes of a stream that are passed on unread: what comes before an error that the engine reports in it, and the error."""
+    if _ERROR_EVENT not in piece:
+        return piece, None
+    before, _, after = piece.partition(_ERROR_EVENT)
+    return before, read_error(500, b'{"error"' + after.split(b"\n", 1)[0])
 
 
 def read_error(status: int, body: bytes) -> HomefireError:
@@ -320,6 +357,11 @@ def read_error(status: int, body: bytes) -> HomefireError:
         )
         overflow.limit = int(inner.get("n_ctx", 0))
         return overflow
+    if message.startswith(SHARED_FULL):
+        return Overloaded(
+            "The answers under way filled the context window that they share, so all of them ended.",
+            "Send it again; if that happens often, set fewer 'slots' or a larger 'context' (docs/settings.md).",
+        )
     if status == 503:
         return Overloaded(f"The engine is not ready: {message}")
     if 400 <= status < 500:

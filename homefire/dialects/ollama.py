@@ -10,7 +10,6 @@ Does not cover: whether the model exists, reasons or has that window; images; ma
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from homefire.dialects.duration import KeepAlive, seconds
 from homefire.dialects.gathered import Gathered, arguments_of, gather
 from homefire.dialects.strict import Closed, check_depth, decode
 from homefire.errors import HomefireError, InvalidRequest, UnsupportedParameter
@@ -43,7 +43,6 @@ from homefire.messages import (
 API_VERSION = "0.33.0"
 MAX_INPUTS = 2048
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-KeepAlive = float | str | None
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
@@ -347,23 +346,6 @@ def _answered(message: OllamaMessage, waiting: list[ToolCall], where: str) -> st
         raise InvalidRequest("A message of a tool answers no call before it.", param=f"{where}.tool_name")
     waiting.remove(call)
     return call.id
-
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h)")
-
-
-def seconds(found: KeepAlive) -> float | None:
-    """How long a model is kept: a number of seconds, or Go's form such as "5m" or "1h30m"; negative: for good."""
-    if not isinstance(found, str):
-        return found
-    text = found.strip()
-    sign, text = (-1.0, text[1:]) if text.startswith("-") else (1.0, text)
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", text):
-        return sign * float(text)
-    if not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
-        raise InvalidRequest(f"Not a duration: {found[:40]!r}", 'Write seconds, or such as "5m".', param="keep_alive")
-    return sign * sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
 def read_embed(body: bytes) -> tuple[EmbeddingRequest, float | None]:

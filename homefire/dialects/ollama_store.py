@@ -26,7 +26,7 @@ def read_manifest(raw: bytes) -> list[Layer]:
     """The layers, in order. Raises ValueError that says what is wrong."""
     try:
         rows = [(str(row["mediaType"]), str(row["digest"]), int(row["size"])) for row in json.loads(raw)["layers"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ValueError("is not an Ollama manifest") from None
     layers = []
     for media, digest, size in rows:

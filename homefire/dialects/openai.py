@@ -2,8 +2,8 @@
 
 Source: OpenAI API reference, November 2026. Fields of that API fall into three kinds: honoured; accepted without effect
 (`WITHOUT_EFFECT`: they tell OpenAI's own service something); and refused with `unsupported_parameter` when they are set, because
-ignoring them would change what the caller gets. Every other field is refused with `invalid_request`. Four fields of local
-engines are added: `top_k`, `min_p`, `repeat_penalty`, `ignore_eos`; to embeddings `truncate`.
+ignoring them would change what the caller gets. Every other field is refused with `invalid_request`. Five fields of local
+engines are added: `top_k`, `min_p`, `repeat_penalty`, `ignore_eos`, `keep_alive`; to embeddings `truncate` and `keep_alive`.
 Promises: `read_*` gives a value or raises InvalidJson, InvalidRequest or UnsupportedParameter that names the field.
 Does not cover: whether the model exists, and images or audio in messages.
 """
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from homefire.dialects.duration import KeepAlive, seconds
 from homefire.dialects.strict import Closed, check_depth, decode
 from homefire.errors import HomefireError, InvalidRequest, UnsupportedParameter
 from homefire.messages import (
@@ -142,6 +143,7 @@ class _Common(Closed, kw_only=True):
     max_tokens: Tokens | None = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
     ignore_eos: bool | None = None
+    keep_alive: KeepAlive = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     user: Text | None = None
     metadata: dict[str, Any] | None = None
@@ -185,6 +187,7 @@ class EmbeddingBody(Closed, kw_only=True):
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
     truncate: bool | None = None
+    keep_alive: KeepAlive = None
     user: Text | None = None
 
 
@@ -222,6 +225,7 @@ def read_chat(body: bytes, default_model: str) -> ChatRequest:
         logprobs=(found.top_logprobs or 0) if found.logprobs else None,
         stream=bool(found.stream),
         include_usage=_include_usage(found),
+        keep_alive=seconds(found.keep_alive),
     )
 
 
@@ -247,6 +251,7 @@ def read_completion(body: bytes, default_model: str) -> CompletionRequest:
         echo=bool(found.echo),
         stream=bool(found.stream),
         include_usage=_include_usage(found),
+        keep_alive=seconds(found.keep_alive),
     )
 
 
@@ -254,7 +259,9 @@ def read_embedding(body: bytes) -> EmbeddingRequest:
     """An embedding request; its `model` is "" if it names none."""
     found = decode(_embedding, body)
     packed = found.encoding_format == "base64"
-    return EmbeddingRequest(found.model or "", _inputs(found.input), found.dimensions, bool(found.truncate), packed)
+    keep_alive = seconds(found.keep_alive)
+    inputs, cut = _inputs(found.input), bool(found.truncate)
+    return EmbeddingRequest(found.model or "", inputs, found.dimensions, cut, packed, keep_alive)
 
 
 def _inputs(given: str | list[Any]) -> tuple[str | tuple[int, ...], ...]:

@@ -45,7 +45,7 @@ def read_json(text: str, base: str) -> list[Link]:
 
 
 def read_html(text: str, base: str) -> list[Link]:
-    """The files of a PEP 503 page."""
+    """The files of a PEP 503 page. Raises SourceUnreachable for no such page."""
     found: list[Link] = []
 
     class Anchors(html.parser.HTMLParser):
@@ -57,5 +57,8 @@ def read_html(text: str, base: str) -> list[Link]:
                 name = unquote(urlsplit(url).path.rpartition("/")[2])
                 found.append(Link(name, url, digest[1] if digest else "", yanked="data-yanked" in values))
 
-    Anchors().feed(text)
+    try:
+        Anchors().feed(text)
+    except (ValueError, AssertionError):  # no address; a declaration that Python's own parser gives up on
+        raise SourceUnreachable(f"{urlsplit(base).hostname} does not answer as a package index does.") from None
     return found

@@ -15,6 +15,10 @@ _TIMINGS = re.compile(
     rb'"timings":\{"cache_n":(\d{1,9}),"prompt_n":(\d{1,9}),"prompt_ms":(\d{1,12}(?:\.\d{1,12})?)[^{}]*?"predicted_n":(\d{1,9})'
 )
 
+_REASON = re.compile(rb'"finish_reason": ?"([a-z_]{1,40})"')
+_PROMPT = re.compile(rb'"prompt_tokens": ?(\d{1,9})')
+_COMPLETION = re.compile(rb'"completion_tokens": ?(\d{1,9})')
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -25,6 +29,29 @@ class Spent:
     read: int
     written: int
     read_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an answer in OpenAI's form ended: why, tokens of the prompt, of the answer, and of the prompt those that were kept.
+    None and "" where its end does not say it."""
+
+    reason: str = ""
+    read: int | None = None
+    written: int | None = None
+    cached: int | None = None
+
+
+def read_end(tail: bytes) -> End:
+    """From the last bytes of an answer, of llama.cpp's server or rendered from a far engine's events."""
+    reasons = _REASON.findall(tail)
+    reason = reasons[-1].decode() if reasons else ""
+    if spent := read_spent(tail):
+        return End(reason, spent.cached + spent.read, spent.written, spent.cached)
+    prompts, completions = _PROMPT.findall(tail), _COMPLETION.findall(tail)
+    if not (prompts and completions):
+        return End(reason)
+    return End(reason, int(prompts[-1]), int(completions[-1]))
 
 
 def read_spent(tail: bytes) -> Spent | None:

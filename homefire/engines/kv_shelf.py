@@ -8,7 +8,8 @@ files an entry: `ID.kv`, which llama.cpp wrote, and `ID.json`, which says what i
 Promises: all of it can be deleted at any time and only costs time; a file that is torn, changed or of another family is never
 handed out; all together stay below the quota, those unused for longest going first; what carries a conversation's label goes with
 the conversation; what carries none, after a day. The files are this user's alone (0600): they hold what was said, as numbers.
-Does not cover: when it is worth it (`worth.py`), asking the engine (`kept.py`). Lives on the event loop; hashing is in threads.
+Lives on the event loop; hashing is in threads.
+Does not cover: when it is worth it (`worth.py`), asking the engine (`kv_cache.py`).
 """
 
 from __future__ import annotations

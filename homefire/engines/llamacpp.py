@@ -4,7 +4,7 @@ systems without them).
 Promises: the daemon loads no native model code; requests beyond the child's slots wait here, in order; an answer that is
 closed frees its slot, because its connection is closed and the server then cancels the task.
 Does not cover: LoRA, images (not in this version); what embeddings need beyond asking (`embedding.py`); which slot a request
-gets, and KV caches over the engine's end (`kept.py`).
+gets, and KV caches over the engine's end (`kv_cache.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from homefire.dialects.old_completion import OldCompletion
 from homefire.dialects.spent import TAIL, Spent, read_spent
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
-from homefire.engines.kept import Keeping, KeptCache
+from homefire.engines.kv_cache import Keeping, KeptCache
 from homefire.engines.rendered import render_pieces
 from homefire.engines.slots import Slot
 from homefire.engines.wire import ConnectionLost, Response, Wire
@@ -252,7 +252,11 @@ class LlamaCppAnswer:
             async for piece in self._response.pieces():
                 self._engine.progress += 1
                 tail = (tail + piece)[-TAIL:]
-                yield piece
+                passed, problem = llamacpp.split_error(piece)
+                if passed:
+                    yield passed
+                if problem is not None:
+                    raise problem
         except ConnectionLost:
             raise await self._engine.explain("ended in the middle of the answer") from None
         self._spent = read_spent(tail)

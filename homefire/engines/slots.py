@@ -8,7 +8,7 @@ leaves. So the slot is chosen here and named in the request.
 
 Promises: a busy slot is never given twice; a request whose beginning lies in an idle slot gets that slot, unless most of what
 lies there would be lost while another slot is free; else an empty one, else the one that was used longest ago.
-Does not cover: waiting for a slot (`kept.py`), what is worth keeping (`worth.py`).
+Does not cover: waiting for a slot (`kv_cache.py`), what is worth keeping (`worth.py`).
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Library:
         size = PILOT_FILE.stat().st_size
         own = ModelFile("model", PILOT_FILE.name, None, PILOT_FILE, size)
         self._models = {PILOT: Model(PILOT, "built-in", PILOT_FILE, size, facts_of([header]), files=(own,))}
-        query = f"SELECT {COLUMNS} FROM models ORDER BY added_at"
+        query = f"SELECT {COLUMNS} FROM models ORDER BY added_at"  # nosec B608 # our own columns
         rows: list[Row] = await self.store.read(lambda c: c.execute(query).fetchall())
         for row in rows:
             model = from_row(row, self.paths)
@@ -212,7 +212,7 @@ class Library:
             )
             if c.execute("SELECT 1 FROM models WHERE name = ?", (model.name,)).fetchone():
                 raise _exists(model.name)
-            c.execute(f"INSERT INTO models ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
+            c.execute(f"INSERT INTO models ({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # nosec B608 # our own columns, and marks
 
         await self.store.write(change)
 
@@ -276,11 +276,14 @@ class Library:
             shutil.rmtree(model.path.parent, ignore_errors=True)
 
 
-ROLES = ("main", "rlm", "memory", "embed")
+ROLES = ("main", "rlm", "memory", "embed", "vision")
+# What the pilot cannot stand in for.
+WITHOUT_STAND_IN = ("embed", "vision")
 
 
 class Roles:
-    """Which model does what: `main` answers, `rlm` reads recursively, `memory` keeps, `embed` makes vectors."""
+    """Which model does what: `main` answers, `rlm` reads recursively, `memory` keeps, `embed` makes vectors,
+    `vision` looks at images."""
 
     def __init__(self, store: Store, library: Library) -> None:
         self._store = store
@@ -293,10 +296,11 @@ class Roles:
         self._set = dict(rows)
 
     def roles(self) -> dict[str, str]:
-        """The model of each role. One that is not set, or whose model is gone, is the pilot's; `embed` then has none ("")."""
+        """The model of each role. One that is not set, or whose model is gone, is the pilot's; `embed` and
+        `vision` then have none ("")."""
         here = {model.name for model in self._library.all()}
         return {
-            role: name if (name := self._set.get(role, "")) in here else "" if role == "embed" else str(PILOT)
+            role: name if (name := self._set.get(role, "")) in here else "" if role in WITHOUT_STAND_IN else str(PILOT)
             for role in ROLES
         }
 
@@ -318,11 +322,18 @@ class Roles:
             raise InvalidRequest(f"'{role[:40]}' is no role.", f"Roles are: {', '.join(ROLES)}.", param="role")
         if not model:
             return
-        kind, wanted = self._library.get(model).facts.kind, "embedding" if role == "embed" else "chat"
+        found = self._library.get(model)
+        kind, wanted = found.facts.kind, "embedding" if role == "embed" else "chat"
         if kind != wanted:
             raise InvalidRequest(
                 f"'{model}' is a model of the kind '{kind}'; the role '{role}' needs one of the kind '{wanted}'.",
                 "See kinds with: homefire models list",
+                param="model",
+            )
+        if role == "vision" and found.file("mmproj") is None:
+            raise InvalidRequest(
+                f"'{model}' has no vision part (a file mmproj beside the model), so it cannot look at images.",
+                "Find one that can with: homefire models search --capability vision",
                 param="model",
             )
 

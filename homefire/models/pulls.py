@@ -12,6 +12,7 @@ import asyncio
 import dataclasses
 import json
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,6 +94,8 @@ class Pulls:
         self._news: dict[int, asyncio.Event] = {}
         self._asking = asyncio.Lock()
         self._closed = False
+        # How downloads ended since the start: "done", "failed", "cancelled".
+        self.outcomes: Counter[str] = Counter()
 
     async def open(self) -> None:
         """Goes on with what the last daemon left. After `Library.open`."""
@@ -179,6 +182,8 @@ class Pulls:
     # -- inside
 
     def _changed(self, download: Download) -> None:
+        if download.state in ENDED:
+            self.outcomes[download.state] += 1
         if event := self._news.pop(download.id, None):
             event.set()
 

@@ -27,7 +27,7 @@ class Trust:
 
         def query(c: apsw.Connection) -> list[Row]:
             marks = ", ".join("?" * len(wanted))
-            return c.execute(f"SELECT address, sha256 FROM trusted WHERE address IN ({marks})", wanted).fetchall()
+            return c.execute(f"SELECT address, sha256 FROM trusted WHERE address IN ({marks})", wanted).fetchall()  # nosec B608 # question marks only
 
         return dict(await self._store.read(query))
 

@@ -3,15 +3,15 @@
 Promises: the newest `KEPT` entries are there; one that repeats the last one of its model counts up instead of pushing others out;
 a listener hears of every entry, and one that is too slow loses the oldest ones, never holds up the rest.
 Lives on the event loop's thread; no method awaits.
-Does not cover: keeping entries over the end of the daemon (the log file has them).
+Does not cover: keeping entries over the end of the daemon (`kept.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -40,16 +40,22 @@ class Entry:
 
 
 class Decisions:
-    """See the module's text."""
+    """See the module's text. `noted` hears of every entry that is new or has changed; it must not block."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.time, noted: Callable[[Entry], None] = lambda entry: None
+    ) -> None:
         self._clock = clock
+        self._noted = noted
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._listeners: set[asyncio.Queue[Entry]] = set()
         self._count = 0
+        # Since the start, by kind and by the class of the reason (the fact `why`, "" where there is none).
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def note(self, kind: Kind, model: str, reason: str, facts: Mapping[str, Any] | None = None) -> None:
         """Adds an entry."""
+        self.counts[kind, str((facts or {}).get("why", ""))] += 1
         last = next((entry for entry in reversed(self._entries) if entry.model == model), None)
         if last is not None and (last.kind, last.reason) == (kind, reason) and last is self._entries[-1]:
             self._entries[-1] = entry = replace(last, at=self._clock(), facts=facts or {}, times=last.times + 1)
@@ -57,10 +63,16 @@ class Decisions:
             self._count += 1
             entry = Entry(self._count, self._clock(), kind, model, reason, facts or {})
             self._entries.append(entry)
+        self._noted(entry)
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(entry)
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Puts entries of an earlier daemon, oldest first, before all others. Before the first `note`."""
+        self._entries.extend(entries)
+        self._count = max((entry.number for entry in self._entries), default=0)
 
     def last(self, model: str = "", limit: int = KEPT) -> list[Entry]:
         """The newest entries, newest first; of one model if it is named."""

@@ -28,7 +28,6 @@ class Wish:
     requests: int = 0
     load_seconds: float | None = None
     service_seconds: float = USUAL_SERVICE
-    measured_bytes: int = 0
 
 
 @dataclass(slots=True)

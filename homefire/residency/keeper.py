@@ -19,11 +19,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from homefire.engines.engine import Engine
-from homefire.errors import DoesNotFit, EngineBroken, HomefireError, InternalError, Overloaded, ShuttingDown
+from homefire.errors import (
+    DoesNotFit,
+    EngineBroken,
+    HomefireError,
+    InternalError,
+    Overloaded,
+    ShuttingDown,
+    UnknownModel,
+)
 from homefire.residency import scheduler, view
-from homefire.residency.decisions import Decisions
 from homefire.residency.demand import Demand
 from homefire.residency.fairness import Shares
+from homefire.residency.host_shelf import HostShelf
+from homefire.residency.kept import Book
 from homefire.residency.lease import KeeperRules, Lease, Told
 from homefire.residency.plan import HOST, Held, Plan, Sizes, Unlimited, gib
 from homefire.residency.read_ahead import read_ahead
@@ -68,7 +77,7 @@ class _Waiting:
 class Keeper:
     """See the module's text. `make_engine(name)` makes a new, unstarted engine or raises UnknownModel; `make_smaller` one that
     takes less memory (None: there is none); `loaded(name, engine)` is told of each one that has become ready, on the event loop,
-    and must not block; `clock` gives seconds that never go back."""
+    and must not block; `book` is what is known from earlier; `clock` gives seconds that never go back."""
 
     def __init__(
         self,
@@ -78,12 +87,13 @@ class Keeper:
         *,
         make_smaller: Callable[[str], Engine] | None = None,
         loaded: Callable[[str, Engine], None] = lambda name, engine: None,
-        decisions: Decisions | None = None,
+        book: Book | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make_engine, self._make_smaller, self._loaded = make_engine, make_smaller, loaded
         self.rules = rules or KeeperRules()
-        self.decisions = decisions or Decisions()
+        self._book = book or Book()
+        self.decisions = self._book.decisions
         self._sizes = sizes or Unlimited()
         self._clock = clock
         self._residents: dict[str, _Resident] = {}
@@ -94,12 +104,33 @@ class Keeper:
         self._sizing: set[str] = set()
         self._read: set[str] = set()
         self._room = Room()
-        self._shares, self._demand = Shares(), Demand()
+        self._shares, self._demand, self._shelf = Shares(), Demand(), HostShelf()
         self._pins: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._closed = False
+
+    async def open(self) -> None:
+        """Takes up what was known when the last keeper ended. Raises what the store raises."""
+        await self._book.open()
+        self._pins = self._book.pins()
+        self._backoffs = self._book.backoffs(self._clock())
+
+    async def bring_back(self) -> None:
+        """Loads what is pinned, one after the other; what cannot be loaded is in the decision log."""
+        for model in sorted(self._pins):
+            try:
+                (await self.ensure(model)).release()
+            except UnknownModel:  # removed by hand
+                self.disown(model)
+            except HomefireError as problem:
+                log.warning("'%s' is pinned and was not loaded: %s", model, problem.message)
+
+    async def flush(self) -> None:
+        """Returns when what a person wished is on disk. Raises what the store raises."""
+        await self._book.flush()
 
     async def ensure(
         self, model: str, *, key: str = "", keep_alive: float | None = None, told: Told | None = None, cost: int = 1
@@ -143,6 +174,7 @@ class Keeper:
             view.device_rows(world),
             sorted(self._pins),
             view.next_to_leave(world),
+            self._shelf.rows(),
         )
 
     def is_resident(self, model: str) -> bool:
@@ -154,8 +186,24 @@ class Keeper:
         """A pinned model never leaves for another's sake, nor for its idleness."""
         if pinned != (model in self._pins):
             self._pins.symmetric_difference_update({model})
+            self._book.pin(model, pinned)
             self.decisions.note("pinned", model, "It stays in memory." if pinned else "It may leave the memory again.")
             self.look()
+
+    def keep(self, model: str, keep_alive: float | None) -> None:
+        """A person's keep-alive in seconds: it stands for this load and later ones; None: the rules' own again."""
+        self._book.keep(model, None if keep_alive is None else min(keep_alive, LONGEST_KEEP_ALIVE))
+        if (resident := self._residents.get(model)) is not None:
+            resident.keep_alive = self._seconds(model, keep_alive)
+            self.look()
+
+    def disown(self, model: str) -> None:
+        """The model is gone from this machine: its pin, its keep-alive and its crashes go too."""
+        self._pins.discard(model)
+        self._backoffs.pop(model, None)
+        self._book.forget(model)
+        self._shelf.came(model)
+        self._demand.wishes.pop(model, None)
 
     async def evict(self, model: str) -> None:
         """Unloads the model and waits until it is gone; answers under way on it break."""
@@ -172,7 +220,7 @@ class Keeper:
         if resident is None or resident.life is None:
             return False
         if now or resident.state == "starting":
-            self.decisions.note("unloaded", model, "A person asked for it, at once.")
+            self.decisions.note("unloaded", model, "A person asked for it, at once.", {"why": "asked"})
             await self.evict(model)
         else:
             resident.leaving = True
@@ -186,7 +234,7 @@ class Keeper:
         for name, resident in list(self._residents.items()):
             if resident.state == "ready" and not resident.leases and name not in wanted | self._pins:
                 log.warning("'%s' leaves the memory: %s", name, reason)
-                self.decisions.note("evicted", name, reason)
+                self.decisions.note("evicted", name, reason, {"why": "governor"})
                 await self.evict(name)
 
     def look(self) -> None:
@@ -204,6 +252,7 @@ class Keeper:
             _refuse(waiting, ShuttingDown("The daemon is stopping."))
         await asyncio.gather(*(resident.engine.stop() for resident in self._residents.values()))
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._book.close()
 
     # -- waiting
 
@@ -344,7 +393,8 @@ class Keeper:
             "scarce": "Other programs need the memory, and it was idle.",
             "asked": "A person asked for it.",
         }
-        facts = {"bytes": dict(resident.bytes), "per_minute": round(60 * self._demand.rate(model, self._clock()), 2)}
+        rate = round(60 * self._demand.rate(model, self._clock()), 2)
+        facts = {"why": why, "bytes": dict(resident.bytes), "per_minute": rate}
         self.decisions.note("unloaded" if why == "asked" else "evicted", model, words[why], facts)
         log.info("'%s' leaves the memory: %s", model, words[why])
         resident.state = "stopping"
@@ -387,7 +437,10 @@ class Keeper:
             return
         finally:
             self._sizing.discard(model)
-        self._plans[model] = replace(plan, bytes=_corrected(plan.bytes, self._demand.of(model).measured_bytes))
+        seen, wish = self._book.measured(plan.load or model), self._demand.of(model)
+        if wish.load_seconds is None:
+            wish.load_seconds = seen.seconds
+        self._plans[model] = replace(plan, bytes=_corrected(plan.bytes, seen.bytes))
         self._step()
 
     def _held(self) -> list[Held]:
@@ -396,8 +449,17 @@ class Keeper:
     async def _read_ahead(self, plan: Plan) -> None:
         """As much as lies free: what more would come would push out what the others read."""
         if HOST in self._room.bytes and plan.files:
-            used = scheduler.taken(scheduler.Resident(r.state, bytes=r.bytes) for r in self._residents.values())
-            await asyncio.to_thread(read_ahead, plan.files, self._room.bytes[HOST] - used[HOST])
+            await asyncio.to_thread(read_ahead, plan.files, self._free_host())
+
+    def _free_host(self) -> int:
+        """Main memory beside what is promised to models; as little as there is where nobody knows."""
+        return self._room.bytes.get(HOST, 0) - sum(r.bytes.get(HOST, 0) for r in self._residents.values())
+
+    async def _tend_shelf(self) -> None:
+        """What left and is wanted is kept in the page cache."""
+        now, loads = self._clock(), {name: self._demand.of(name).load_seconds or 1.0 for name in self._shelf.names()}
+        values = {name: seconds * self._demand.rate(name, now) for name, seconds in loads.items()}
+        await self._shelf.tend(values, self._free_host(), now)
 
     async def _look_after_memory(self) -> None:
         """Measures what the models take and what there is, as long as there are any."""
@@ -408,6 +470,8 @@ class Keeper:
             self._room = await self._sizes.room(self._held())
             self._demand.forget(self._clock())
             self._step()
+            if self._tending is None or self._tending.done():  # reading may take long; looking must not wait for it
+                self._tending = self._spawn(self._tend_shelf())
 
     async def _measure(self, model: str, resident: _Resident) -> None:
         """A model never gets back what it once took: a cache that is empty now fills again."""
@@ -418,8 +482,7 @@ class Keeper:
         resident.measured = max(resident.measured, measured)
         resident.bytes = _corrected(resident.bytes, resident.measured)
         if not resident.smaller:
-            wish = self._demand.of(model)
-            wish.measured_bytes = max(wish.measured_bytes, measured)
+            self._book.took(resident.plan.load or model, measured)
 
     # -- lives
 
@@ -435,6 +498,7 @@ class Keeper:
         why = f"{waiting} request{'s' if waiting != 1 else ''} wanted it"
         resident = _Resident(engine, plan, "starting", now, self._seconds(model, None), dict(plan.bytes), why, now)
         self._residents[model] = resident
+        self._shelf.came(model)
         resident.life = self._spawn(self._live(model, resident))
         if self._watch is None or self._watch.done():
             self._watch = self._spawn(self._look_after_memory())
@@ -488,6 +552,7 @@ class Keeper:
         seconds = now - resident.started
         if not resident.smaller:
             self._demand.loaded(model, seconds)
+            self._book.loaded(resident.plan.load or model, seconds)
         log.info("'%s' is ready after %.2f s", model, seconds)
         what = f" with {resident.plan.what}" if resident.plan.what else ""
         facts = {"seconds": round(seconds, 3), "bytes": dict(resident.bytes)}
@@ -497,6 +562,7 @@ class Keeper:
     def _forget(self, model: str, resident: _Resident) -> None:
         if self._residents.get(model) is resident:
             del self._residents[model]
+            self._shelf.left(model, resident.plan.files)
         self._step()
 
     def _lease(self, model: str, resident: _Resident, keep_alive: float | None) -> Lease:
@@ -515,8 +581,9 @@ class Keeper:
         return Lease(model, resident.engine, give_back)
 
     def _seconds(self, model: str, keep_alive: float | None) -> float:
-        """A keep-alive as the scheduler takes it."""
-        asked = self.rules.keep_alive if keep_alive is None else keep_alive
+        """A keep-alive as the scheduler takes it: what was asked, else what a person set for the model, else the rules'."""
+        asked = self._book.keep_alive(model) if keep_alive is None else keep_alive
+        asked = self.rules.keep_alive if asked is None else asked
         if asked < 0:
             return math.inf
         if not asked <= LONGEST_KEEP_ALIVE:
@@ -562,7 +629,9 @@ class Keeper:
 
     def _note_crash(self, model: str, resident: _Resident) -> None:
         now = self._clock()
-        self._backoffs.setdefault(model, Backoff()).crashed(now, now - resident.started)
+        backoff = self._backoffs.setdefault(model, Backoff())
+        backoff.crashed(now, now - resident.started)
+        self._book.crashed(model, backoff, now)
 
     def _restarts(self, model: str) -> int:
         backoff = self._backoffs.get(model)

@@ -21,13 +21,15 @@ MIB, GIB = 1 << 20, 1 << 30
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One load. `bytes` of each device, `slots` answers at once (0: any number), `seconds` that it may take where it was never
-    measured, `files` that are read, `what` says how it is loaded, such as "context 8192, 4 slots"."""
+    measured, `files` that are read, `what` says how it is loaded, such as "context 8192, 4 slots"; `load` names the file and all
+    that its memory depends on, so that what one load took tells of the next ("": the model's name does)."""
 
     bytes: Mapping[str, int] = field(default_factory=dict)
     slots: int = 0
     seconds: float = 1.0
     files: tuple[Path, ...] = ()
     what: str = ""
+    load: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from homefire.engines.engine import SMALL_BYTES, EngineSpec
 from homefire.engines.llamacpp import AHEAD
@@ -20,6 +20,7 @@ from homefire.errors import HomefireError, UnknownModel
 from homefire.hardware.gpu import Gpu
 from homefire.hardware.machine import Machine, private_memory, process_memory
 from homefire.models.advice import Advice
+from homefire.models.installed import Model
 from homefire.models.library import Library
 from homefire.residency.plan import HOST, MIB, Held, Plan, gib
 from homefire.residency.scheduler import Room
@@ -39,6 +40,7 @@ OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 TAIL = 600
+PLACES_AND_TIMES = frozenset({"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Sizing:
             size / SLOWEST_DISK + START_SECONDS,
             tuple(file.path for file in model.files) or (model.path,),
             what,
+            load_of(model, spec),
         )
 
     def _without_models(self, spec: EngineSpec) -> Machine:
@@ -141,6 +144,13 @@ class Sizing:
             if 0 < self._limits.cap < size:
                 sizes[device], why[device] = self._limits.cap, "the setting memory_cap_mib"
         return Room(sizes, self._limits.headroom_of(machine.memory_bytes) // 2, why)
+
+
+def load_of(model: Model, spec: EngineSpec) -> str:
+    """The digest of what is loaded and all of the spec that its memory depends on; what says where and how quickly does not."""
+    facts = {each.name: getattr(spec, each.name) for each in fields(spec) if each.name not in PLACES_AND_TIMES}
+    told = " ".join(f"{name}={value}" for name, value in sorted(facts.items()))
+    return f"{model.digest or f'{model.name}:{model.size_bytes}'} {told}"
 
 
 def _free_of(gpu: Gpu, ours: int) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homefire.residency.demand import Demand
+from homefire.residency.host_shelf import OnShelf
 from homefire.residency.scheduler import Pause, World, missing, taken
 
 
@@ -75,13 +76,15 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class Residency:
-    """The whole table. `next_to_leave`: the model that leaves first when memory is needed, or when its keep-alive ends."""
+    """The whole table. `next_to_leave`: the model that leaves first when memory is needed, or when its keep-alive ends;
+    `in_host_memory`: models that left, whose files are kept in the page cache."""
 
     models: list[ResidentRow]
     waiting: list[WaitingRow]
     devices: list[DeviceRow]
     pinned: list[str]
     next_to_leave: dict[str, Any] | None = field(default=None)
+    in_host_memory: list[OnShelf] = field(default_factory=list)
 
 
 def outlook(world: World, demand: Demand, loads: Mapping[str, float]) -> dict[int, tuple[int, float]]:

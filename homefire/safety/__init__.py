@@ -5,27 +5,10 @@ Does not cover: who is asked and how an effect is carried out (`server/`, the ag
 (`sandbox/`).
 """
 
-from homefire.safety.boundary import Boundary, Proposal, ToolSpec, Verdict
-from homefire.safety.critic import Critic, Plan, Step
+from homefire.safety.boundary import Boundary
+from homefire.safety.critic import Critic
 from homefire.safety.guard import Guard
-from homefire.safety.policy import Decision, Policy, mode_of
+from homefire.safety.policy import Policy, mode_of
 from homefire.safety.rules import load as load_rules
-from homefire.safety.taint import Label, joined, label
 
-__all__ = [
-    "Boundary",
-    "Critic",
-    "Decision",
-    "Guard",
-    "Label",
-    "Plan",
-    "Policy",
-    "Proposal",
-    "Step",
-    "ToolSpec",
-    "Verdict",
-    "joined",
-    "label",
-    "load_rules",
-    "mode_of",
-]
+__all__ = ["Boundary", "Critic", "Guard", "Policy", "load_rules", "mode_of"]

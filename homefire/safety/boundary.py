@@ -143,7 +143,7 @@ class Boundary:
         self._grants = {(row.key, row.tool): row for row in await self._stored.grants()}
 
     def declare(self, tool: ToolSpec) -> None:
-        """Takes a tool as it is declared now. A grant of an earlier form of it no longer counts."""
+        """Takes a tool as it is now. A grant of an earlier form of it no longer counts."""
         self._tools[tool.name] = tool
 
     async def grant(self, row: GrantRow) -> None:

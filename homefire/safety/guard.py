@@ -22,16 +22,17 @@ REMEMBERED = 2048
 
 
 class Guard:
-    """Decides about texts that come in. `folder` keeps vectors; `embed` is None in the mode `rules`. Used on one event loop."""
+    """Decides about texts that come in. `folder` keeps vectors; `embed` is None in the mode `rules`. `semantic` is None while the
+    check by meaning is not at work, `problem` says why. Used on one event loop."""
 
     def __init__(self, policy: Policy, embed: Embed | None = None, folder: Path | None = None) -> None:
         self.policy = policy
         self._embed = embed if policy.mode != "rules" and policy.found.semantic is not None else None
         self._folder = folder
-        self._semantic: Semantic | None = None
-        self._model = ""
+        self.semantic: Semantic | None = None
+        self.model = ""
         self._making: asyncio.Task[None] | None = None
-        self._problem = "its examples are being read"
+        self.problem = "its examples are being read"
         self._found: OrderedDict[bytes, Finding] = OrderedDict()
 
     async def look(self, text: str, where: Where) -> Decision:
@@ -44,25 +45,12 @@ class Guard:
             return decision
         found = await self._by_meaning(decision.text if decision.text is not None else text)
         if found is None:
-            return replace(decision, mode="rules", note=f"The check by meaning was not made: {self._problem}.")
+            return replace(decision, mode="rules", note=f"The check by meaning was not made: {self.problem}.")
         if found.suspicious:
             reason = f"{table.reason} Nearest: {found.nearest!r}."
             return replace(decision, action=table.action, rule="semantic", reason=reason, view="meaning", text=None)
         note = "Only the first part was checked by meaning." if found.partly else ""
         return replace(decision, note=note)
-
-    def view(self) -> dict[str, object]:
-        """What is in force."""
-        active = self._semantic is not None
-        return {
-            "mode": self.policy.mode,
-            "semantic": {
-                "active": active,
-                "model": self._model if active else None,
-                "threshold": round(self._semantic.threshold, 4) if self._semantic is not None else None,
-                "problem": None if active or self.policy.mode == "rules" else self._problem,
-            },
-        }
 
     async def close(self) -> None:
         """Ends what is being made."""
@@ -81,13 +69,13 @@ class Guard:
         try:
             model = await embed.model()
             if not model:
-                self._problem = "no model makes vectors here (role embed)"
+                self.problem = "no model makes vectors here (role embed)"
                 return
-            self._semantic = await Semantic.of(embed, self._folder, table.percent)
-            self._model = model
+            self.semantic = await Semantic.of(embed, self._folder, table.percent)
+            self.model = model
             self._found.clear()
         except HomefireError as problem:
-            self._problem = problem.message.rstrip(".")
+            self.problem = problem.message.rstrip(".")
 
     async def _by_rules(self, text: str, where: Where) -> Decision:
         steps = self.policy.steps(text, where)
@@ -104,14 +92,14 @@ class Guard:
             return None
         known = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         try:
-            if self._semantic is None or await self._embed.model() != self._model:
-                self._semantic = None
+            if self.semantic is None or await self._embed.model() != self.model:
+                self.semantic = None
                 self.prepare()
                 return None
             if known not in self._found:
-                self._found[known] = await self._semantic.check(text, self._embed)
+                self._found[known] = await self.semantic.check(text, self._embed)
         except HomefireError as problem:
-            self._problem = problem.message.rstrip(".")
+            self.problem = problem.message.rstrip(".")
             return None
         self._found.move_to_end(known)
         while len(self._found) > REMEMBERED:

@@ -5,7 +5,7 @@
         -> decoded (base64, hexadecimal, percent, character references, rot13), each of them base again
 
 Promises: pure, without a loop over characters for ordinary texts; decoding is bounded in depth and size; `locate` finds the
-piece of the raw text that a place in a view came from. The tables are data (`tables`) that the browser build reads too.
+piece of the raw text that a place in a view came from.
 Does not cover: text inside pictures or other files, ciphers, other writing systems' transliterations.
 """
 
@@ -85,8 +85,7 @@ def base(text: str) -> str:
 
 
 def without_accents(text: str) -> str:
-    """Letters without what stands over or under them, and without anything invisible; patterns are written in such letters
-    too."""
+    """Letters without what stands over or under them or cannot be seen; patterns are written in such letters too."""
     return _unseen.sub("", unicodedata.normalize("NFKD", text))
 
 
@@ -96,11 +95,11 @@ def views(text: str, depth: int = 0) -> Iterator[View]:
     yield View("base", plain, base)
     if not text.isascii():
         if _look_alike.search(plain):
-            yield View("folded", plain.translate(_fold_table), _folded)
+            yield View("folded", plain.translate(_fold_table), lambda raw: base(raw).translate(_fold_table))
         if _invisible.search(text):
             yield View("gaps", _gaps(text), _gaps)
     if _leet.search(plain):
-        yield View("leet", plain.translate(_leet_table), _unleet)
+        yield View("leet", plain.translate(_leet_table), lambda raw: base(raw).translate(_leet_table))
     if _has_spaced(plain):
         yield View("spaced", _unspaced(text), _unspaced)
     for start, end, decoded in _decoded(text):
@@ -132,32 +131,8 @@ def _shortest(text: str, of: Callable[[str], str], length: int) -> int:
     return low
 
 
-def tables() -> dict[str, object]:
-    """What another implementation needs to make the same forms."""
-    return {
-        "invisible": INVISIBLE,
-        "marks": MARKS,
-        "escape": ESCAPE,
-        "fold_from": "".join(map(chr, _fold_table)),
-        "fold_to": "".join(_fold_table.values()),
-        "leet_from": LEET[0],
-        "leet_to": LEET[1],
-        "rot13_words": list(ROT13_WORDS),
-        "spaced": _spaced.pattern,
-        "most_decoded": MOST_DECODED,
-    }
-
-
-def _folded(text: str) -> str:
-    return base(text).translate(_fold_table)
-
-
 def _gaps(text: str) -> str:
     return base(_invisible.sub(" ", text))
-
-
-def _unleet(text: str) -> str:
-    return base(text).translate(_leet_table)
 
 
 def _has_spaced(plain: str) -> bool:

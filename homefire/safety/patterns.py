@@ -61,24 +61,13 @@ class Pattern:
     source: str
 
     @cached_property
+    def _read(self) -> tuple[str, _Node]:
+        return _read(self.source)
+
+    @property
     def text(self) -> str:
         """As both languages compile it."""
-        return _read(self.source)[0]
-
-    @cached_property
-    def width(self) -> int:
-        """The most characters it matches."""
-        return _read(self.source)[1].high
-
-    @cached_property
-    def needs(self) -> Needs:
-        """One of each set begins a word in every match."""
-        return _read(self.source)[1].needs
-
-    @cached_property
-    def foreign(self) -> bool:
-        """Whether every match has a character that is not ASCII."""
-        return _read(self.source)[1].foreign
+        return self._read[0]
 
     @cached_property
     def compiled(self) -> re.Pattern[str]:
@@ -87,14 +76,15 @@ class Pattern:
 
     def search(self, text: str, known: frozenset[str] | None = None) -> re.Match[str] | None:
         """A match in a text, if there is one; `known` are its `beginnings`."""
-        if self.foreign and text.isascii():
+        node = self._read[1]
+        if node.foreign and text.isascii():
             return None
         if known is None:
             return self.compiled.search(text)
-        for need in self.needs:
+        for need in node.needs:
             if need.isdisjoint(known):
                 return None
-        keys = sorted([need & known for need in self.needs], key=_commonness)
+        keys = sorted([need & known for need in node.needs], key=_commonness)
         if not keys or len(keys[0]) > MOST_KEYS:
             return self.compiled.search(text)
         places = sorted(_places(text, keys[0]))
@@ -102,13 +92,13 @@ class Pattern:
             return self.compiled.search(text)
         last = 0
         for place in places:
-            start, end = max(last, place - self.width), place + self.width + LONG
+            start, end = max(last, place - node.high), place + node.high + LONG
             if not all(any(text.find(key, start, end) >= 0 for key in each) for each in keys[1:]):
                 continue
             if found := self.compiled.search(text, start, end):
                 # What ends where the looking ended may only seem to end with a word.
                 return found if found.end() < end else self.compiled.search(text, start)
-            last = max(last, place - self.width)
+            last = max(last, place - node.high)
         return None
 
 

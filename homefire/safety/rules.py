@@ -15,7 +15,6 @@ Does not cover: what the rules decide (`policy.py`).
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from homefire.errors import BadPolicy
-from homefire.safety.normalise import tables, without_accents
+from homefire.safety.normalise import without_accents
 from homefire.safety.patterns import BadPattern, Pattern, parse
 
 Kind = Literal["pattern", "size", "rate", "topic"]
@@ -134,28 +133,6 @@ def read(text: str, name: str, tested: bool = False) -> RuleSet:
             raise BadPolicy(f"{where}: there are two rules called '{rule.id}'.", param=rule.id)
         rules.append(rule)
     return RuleSet(tuple(rules), _semantic(found.get("semantic"), name))
-
-
-def as_json(found: RuleSet) -> str:
-    """The rules and the tables of the plain forms as the browser build reads them: the same patterns, ready for `new RegExp`."""
-    rules = [
-        {
-            "id": rule.id,
-            "kind": rule.kind,
-            "where": sorted(rule.where),
-            "action": rule.action,
-            "reason": rule.reason,
-            "patterns": [each.text for each in rule.patterns],
-            "raw": rule.raw,
-            "rewrite": rule.rewrite,
-            "number": rule.number,
-            "seconds": rule.seconds,
-            "words": sorted(rule.words),
-        }
-        for rule in found.rules
-    ]
-    whole = {"about": "Made of homefire/safety/policy.toml by python tasks.py policy; do not edit.", "rules": rules}
-    return json.dumps({**whole, "tables": tables()}, ensure_ascii=True, indent=1) + "\n"
 
 
 def _rule(row: dict[str, Any], where: str, tested: bool) -> Rule:

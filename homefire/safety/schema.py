@@ -22,13 +22,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _COMMON = frozenset({"type", "description", "title", "enum", "const", "default", "examples"})
 _ENFORCED: dict[str, frozenset[str]] = {
-    "object": frozenset({"properties", "required", "additionalProperties"}),
-    "array": frozenset({"items", "minItems", "maxItems"}),
-    "string": frozenset({"minLength", "maxLength", "pattern"}),
-    "integer": frozenset({"minimum", "maximum"}),
-    "number": frozenset({"minimum", "maximum"}),
-    "boolean": frozenset(),
-}
+    kind: frozenset(words.split())
+    for kind, words in {
+        "object": "properties required additionalProperties", "array": "items minItems maxItems", "boolean": "",
+        "string": "minLength maxLength pattern", "integer": "minimum maximum", "number": "minimum maximum",
+    }.items()
+}  # fmt: skip
 
 
 class Misfit(ValueError):

@@ -26,15 +26,11 @@ from typing import Literal, Protocol
 
 from homefire.paths import from_os, make_private_folder
 
-Kind = Literal["attack", "permitted"]
-Split = Literal["example", "threshold", "test"]
-EXAMPLES = "examples.json"
 FALSE_REFUSALS = 0.015
 # Logistic regression by plain descent; chosen by cross-validation on the examples (docs/log.md).
 STEPS, RATE, DECAY = 100, 4.0, 0.03
 # Characters that a small model reads whole; more pieces than that are not looked at, and the finding says so.
 PIECE, MOST_PIECES, BATCH = 600, 64, 32
-DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,8 @@ class Example:
     looks like an attack."""
 
     text: str
-    kind: Kind
-    split: Split
+    kind: Literal["attack", "permitted"]
+    split: Literal["example", "threshold", "test"]
     hard: bool = False
 
 
@@ -69,7 +65,7 @@ class Finding:
 
 def load_examples() -> tuple[Example, ...]:
     """The labelled set that comes with Homefire."""
-    rows = json.loads((resources.files("homefire.safety") / EXAMPLES).read_text("utf-8"))["texts"]
+    rows = json.loads((resources.files("homefire.safety") / "examples.json").read_text("utf-8"))["texts"]
     return tuple(Example(row["text"], row["kind"], row["split"], row.get("hard", False)) for row in rows)
 
 
@@ -117,11 +113,9 @@ class Semantic:
         if not scores:
             return Finding(-math.inf, False, "")
         score = max(scores)
-        if score <= self.threshold:
-            return Finding(score, False, "", len(cut) > MOST_PIECES)
-        worst = vectors[scores.index(score)]
-        nearest = max(self._attacks, key=lambda each: sum(map(mul, worst, each[1])))[0].text
-        return Finding(score, True, nearest, len(cut) > MOST_PIECES)
+        suspicious, worst = score > self.threshold, vectors[scores.index(score)]
+        nearest = max(self._attacks, key=lambda each: sum(map(mul, worst, each[1])))[0].text if suspicious else ""
+        return Finding(score, suspicious, nearest, len(cut) > MOST_PIECES)
 
 
 def pieces(text: str) -> list[str]:
@@ -167,7 +161,7 @@ def _read(file: Path, count: int) -> list[array[float]] | None:
         body = file.read_bytes()
     except OSError:
         return None
-    digest, packed = body[:DIGEST], body[DIGEST:]
+    digest, packed = body[:32], body[32:]
     if hashlib.sha256(packed).digest() != digest or len(packed) % (4 * count) or not packed:
         return None
     flat = array("f")

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from homefire.engines.engine import Counts, Reranks, require_kind
+from homefire.engines.engine import Answer, Counts, Reranks, require_kind
 from homefire.errors import UnknownModel, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
@@ -28,6 +28,7 @@ from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
 from homefire.server.gate import Gate
+from homefire.server.spans import NoSpans, Spans
 
 # What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
 USUAL_ANSWER, CHARACTERS = 512, 4
@@ -49,6 +50,7 @@ class Asking:
 
 
 NOBODY = Asking()
+NO_SPANS = NoSpans()
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 
 
@@ -56,7 +58,7 @@ _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 class Answered:
     """An Answer under way, and who gives it; `failed` are those that were asked before."""
 
-    answer: Begun
+    answer: Answer
     name: str
     failed: tuple[Failed, ...]
     headers: list[tuple[bytes, bytes]]
@@ -76,7 +78,7 @@ class Answered:
 
 class Answering:
     """Finds the model, waits for it, asks it. `far`: engines elsewhere, and orders of fallback; `roles`: the model of each role
-    ("": none), for requests that name a role instead of a model."""
+    ("": none), for requests that name a role instead of a model; `gate`: the policy in front of chats and completions."""
 
     def __init__(
         self,
@@ -84,6 +86,8 @@ class Answering:
         library: Library,
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
+        *,
+        spans: Spans = NO_SPANS,
         gate: Gate | None = None,
     ) -> None:
         self.keeper = keeper
@@ -91,12 +95,17 @@ class Answering:
         self.far = far
         self._roles = roles
         self._gate = gate
+        self._spans = spans
 
     def resolve(self, name: str) -> str:
         """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
         known = self.far is not None and (self.far.owns(name) or name in self.far.chains)
-        roles = self._roles()
-        if known or name not in roles or any(model.name == name for model in self.library.all()):
+        return name if known else self._entry(name)
+
+    def _entry(self, name: str) -> str:
+        """The same of an entry of an order, where a name of an order means no order: orders do not nest."""
+        roles, far = self._roles(), self.far is not None and self.far.owns(name)
+        if far or name not in roles or any(model.name == name for model in self.library.all()):
             return name
         if not roles[name]:
             raise UnknownModel(
@@ -115,18 +124,20 @@ class Answering:
             request, said = await self._gate.admit(request, asking.key, asking.admitted)
         order = self._order(request.model)
 
-        async def attempt(name: str) -> Begun:
+        async def attempt(entry: str) -> Begun:
+            name = self._entry(entry)
             asked = replace(request, model=name) if name != request.model else request
             if self.far is not None and self.far.owns(name):
                 return await self.far.begin(name, asked)
             return await self._begin(asked, asking, wait=len(order) > 1)
 
-        won = await first_that_answers(order, attempt)
-        try:
-            self._note(request.model, won)
-            yield Answered(won.value, won.name, won.failed, [*won.headers, *said])
-        finally:
-            await won.value.close()
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(order, attempt)
+            try:
+                self._note(request.model, won)
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, [*won.headers, *said])
+            finally:
+                await won.value.close()
 
     async def admit(self, text: str, key: str) -> None:
         """One more request of a key, and a text of it, before anything is stored. Raises PolicyRefused, PolicyAsks."""
@@ -155,7 +166,8 @@ class Answering:
     async def embedded(self, request: EmbeddingRequest, asking: Asking = NOBODY) -> Won[Embeddings]:
         """The same, and who made them."""
 
-        async def attempt(name: str) -> Embeddings:
+        async def attempt(entry: str) -> Embeddings:
+            name = self._entry(entry)
             asked = replace(request, model=name)
             if self.far is not None and self.far.owns(name):
                 return await self.far.embed(name, asked)
@@ -163,7 +175,9 @@ class Answering:
             async with await self._ensure(asked, asking) as lease:
                 return await lease.engine.embed(asked)
 
-        won = await first_that_answers(self._order(request.model), attempt)
+        with self._spans.watching(request) as watch:
+            won = await first_that_answers(self._order(request.model), attempt)
+            watch.embedded(won.name, won.value.tokens)
         self._note(request.model, won)
         return won
 
@@ -190,9 +204,23 @@ class Answering:
             and self.library.get(order[0]).source == "built-in"
         )
 
+    def require_entry(self, name: str) -> None:
+        """Raises UnknownModel unless the name may stand in an order of fallback: a model here, or a role, whoever has it then."""
+        if name not in self._roles():
+            self.library.get(name)
+
     def _order(self, model: str) -> tuple[str, ...]:
+        """Who is asked, in turn. A role stands for its model, which is asked once; one without a model is told in its turn."""
         model = self.resolve(model)
-        return (model,) if self.far is None else self.far.order(model)
+        if self.far is None or model not in self.far.chains:
+            return (model,)
+        found = []
+        for entry in self.far.order(model):
+            name = entry
+            with contextlib.suppress(UnknownModel):
+                name = self._entry(entry)
+            found.append(name)
+        return tuple(dict.fromkeys(found))
 
     def _note(self, model: str, won: Won[Any]) -> None:
         if won.failed:

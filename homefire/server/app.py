@@ -29,11 +29,11 @@ from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
-from homefire.server.answering import Answering
+from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import Handler, RouteRow, docs_page, openapi
-from homefire.server.door import Door
+from homefire.server.door import OPEN, Door
 from homefire.server.gate import Gate
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
@@ -42,8 +42,11 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.spans import Spans
+from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
 from homefire.store import Conversations
+from homefire.telemetry import Telemetry
 
 STREAM = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -68,6 +71,8 @@ class Rooms:
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
     gate: Gate | None = None
+    telemetry: Telemetry | None = None
+    spans: Spans = NO_SPANS
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -95,6 +100,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_engines(rooms),
         *_policy(rooms),
         *_conversations(rooms),
+        *_telemetry(rooms),
         *_described(docs),
     ]
     return docs.rows
@@ -119,7 +125,8 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, rooms.models.roles.roles, rooms.gate)
+    roles = rooms.models.roles.roles
+    return Answering(rooms.keeper, rooms.models.library, rooms.far, roles, spans=rooms.spans, gate=rooms.gate)
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
@@ -135,7 +142,7 @@ def _residency(rooms: Rooms) -> list[RouteRow]:
         ),
         RouteRow("GET", f"{AT}/events", "The same as they happen", own.events, answer=STREAM),
         RouteRow("GET", f"{AT}/kept", "KV caches of conversations on the disk", own.kept),
-        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept),
+        RouteRow("DELETE", f"{AT}/kept", "Delete them all", own.clear_kept, status=204),
         RouteRow("POST", f"{one}/load", "Bring it into memory; keep it there, pin it", own.load, memory.LoadBody),
         RouteRow("POST", f"{one}/unload", "Let it leave the memory", own.unload, memory.UnloadBody),
     ]
@@ -234,7 +241,7 @@ def _models(rooms: Rooms) -> list[RouteRow]:
 
 
 def _engines(rooms: Rooms) -> list[RouteRow]:
-    far = elsewhere.EngineRoutes(rooms.far, rooms.models.library.get)
+    far = elsewhere.EngineRoutes(rooms.far, _answering(rooms).require_entry)
     one = f"{AT}/engines/{{name}}"
     return [
         RouteRow("GET", f"{AT}/engines", "Far engines and orders of fallback; asks none of them", far.list),
@@ -283,6 +290,16 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _telemetry(rooms: Rooms) -> list[RouteRow]:
+    own = TelemetryRoutes(rooms.telemetry)
+    at = f"{AT}/telemetry"
+    return [
+        RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
+        RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
+        RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
+    ]
+
+
 def _described(docs: _Docs) -> list[RouteRow]:
     return [
         RouteRow("GET", "/openapi.json", "This description", docs.description),
@@ -305,7 +322,7 @@ class _Docs:
 
     def _description(self) -> dict[str, Any]:
         if self._made is None:
-            self._made = openapi(self.rows, homefire.__version__)
+            self._made = openapi(self.rows, homefire.__version__, OPEN)
         return self._made
 
 
@@ -320,5 +337,7 @@ class _Methods:
         handler = self._handlers.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if handler is None:
             allowed = ", ".join(sorted(self._handlers))
-            raise MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
+            problem.allowed = allowed
+            raise problem
         await handler(scope, receive, send)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Scope, Send
 
+from homefire.dialects.duration import KeepAlive, seconds
 from homefire.dialects.strict import Closed
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import HomefireError, InternalError, InvalidRequest
@@ -76,11 +77,13 @@ class Question(Closed, kw_only=True):
     model: ModelText | None = None
     parent_id: str | UnsetType | None = UNSET
     sampling: SamplingBody | None = None
+    keep_alive: KeepAlive = None
 
 
 class Again(Closed, kw_only=True):
     model: ModelText | None = None
     sampling: SamplingBody | None = None
+    keep_alive: KeepAlive = None
 
 
 @dataclass(slots=True)
@@ -91,6 +94,7 @@ class _Progress:
     text: list[str] = field(default_factory=list)
     first: float | None = None
     report: UsageReport | None = None
+    answered_by: dict[str, Any] | None = None
 
     def as_message(self, answer: StoredMessage, state: str, error: dict[str, Any] | None = None) -> StoredMessage:
         usage = timings = None
@@ -108,7 +112,8 @@ class _Progress:
                 "tokens_per_second": round(rate, 1) if rate is not None else None,
             }
         text = "".join(self.text)
-        return replace(answer, content=text, state=state, error=error, usage=usage, timings=timings)
+        found = replace(answer, content=text, state=state, error=error, usage=usage, timings=timings)
+        return replace(found, answered_by=self.answered_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,7 @@ class ConversationRoutes:
         """POST /homefire/v1/conversations/{id}/messages"""
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _question)
+        keep_alive = seconds(body.keep_alive)
         conversation = await self._conversations.get(scope["path_params"]["id"])
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
@@ -207,7 +213,7 @@ class ConversationRoutes:
         path = conversation.path_to(parent)
         notice = NOTICE if self._answering.is_built_in(model) else None
         question, answer, shown = await self._conversations.ask(conversation.id, body.content, parent, model, notice)
-        request = _request(conversation, [*path, question], model, body.sampling)
+        request = replace(_request(conversation, [*path, question], model, body.sampling), keep_alive=keep_alive)
         preface: list[tuple[str, Any]] = [("message", question), ("message", answer)]
         if shown is not None:
             preface.append(("notice", {"text": shown}))
@@ -219,12 +225,14 @@ class ConversationRoutes:
         """POST /homefire/v1/conversations/{id}/messages/{message_id}/regenerate"""
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _again)
+        keep_alive = seconds(body.keep_alive)
         conversation = await self._conversations.get(scope["path_params"]["id"])
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
         await self._answering.admit("", caller(scope))
         answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model)
-        request = _request(conversation, conversation.path_to(answer.parent_id), model, body.sampling)
+        path = conversation.path_to(answer.parent_id)
+        request = replace(_request(conversation, path, model, body.sampling), keep_alive=keep_alive)
         turn = _Turn(conversation.id, answer, request, [("message", answer)], began, caller(scope))
         await until_gone(self._answer(turn, send), receive)
 
@@ -269,14 +277,20 @@ class ConversationRoutes:
         telling = asyncio.ensure_future(_tell(places, send))
         async with contextlib.AsyncExitStack() as stack:
             try:
-                asking = Asking(turn.key, admitted=True, told=lambda place, eta: places.put_nowait((place, eta)))
+                asking = Asking(
+                    turn.key,
+                    turn.request.keep_alive,
+                    told=lambda place, eta: places.put_nowait((place, eta)),
+                    admitted=True,
+                )
                 answer = await stack.enter_async_context(self._answering.open(turn.request, asking))
             finally:
                 telling.cancel()
                 await asyncio.wait((telling,))  # no two may send at one time
-            if answer.failed:
-                failed = [{"name": each.name, "code": each.problem.code} for each in answer.failed]
-                await send_event(send, "answered_by", {"name": answer.name, "failed": failed})
+            failed = [{"name": each.name, "code": each.problem.code} for each in answer.failed]
+            progress.answered_by = {"name": answer.name, "failed": failed}
+            if failed:
+                await send_event(send, "answered_by", progress.answered_by)
             async for event in answer.events():
                 match event:
                     case TextDelta(text):
@@ -298,7 +312,7 @@ class ConversationRoutes:
             if len(progress.text) > saved:
                 saved = len(progress.text)
                 try:
-                    await self._conversations.save_partial(message_id, "".join(progress.text))
+                    await self._conversations.save_partial(message_id, "".join(progress.text), progress.answered_by)
                 except HomefireError:
                     continue  # a full disk: the last store reports it, and may find space again
 

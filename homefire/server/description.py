@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,8 @@ class RouteRow:
     errors: Callable[[HomefireError], dict[str, Any]] | None = None
 
 
-def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of the routes."""
+def openapi(rows: Sequence[RouteRow], version: str, open_routes: Collection[tuple[str, str]] = ()) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of the routes; `open_routes` are those that need no key, by method and path."""
     bodies = [row.body for row in rows if row.body is not None]
     _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     paths: dict[str, Any] = {}
@@ -51,10 +51,12 @@ def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
                 },
                 "default": {
                     "description": "One envelope with a stable code.",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Envelope"}}},
+                    "content": {"application/json": {"schema": _envelope(row)}},
                 },
             },
         }
+        if (row.method, row.path) in open_routes:
+            operation["security"] = []
         if names := re.findall(r"{(\w+)(?::\w+)?}", row.path):
             operation["parameters"] = [
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
@@ -73,6 +75,19 @@ def openapi(rows: Sequence[RouteRow], version: str) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _envelope(row: RouteRow) -> dict[str, Any]:
+    """The form of a route's errors: ours, or what an error of its dialect looks like."""
+    if row.errors is None:
+        return {"$ref": "#/components/schemas/Envelope"}
+    example = row.errors(HomefireError("An example."))
+    kinds = {
+        name: {"type": "object" if isinstance(value, dict) else "string"}
+        for name, value in example.items()
+        if value is not None
+    }
+    return {"type": "object", "required": list(kinds), "properties": kinds}
 
 
 _ENVELOPE = {

@@ -17,7 +17,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homefire.errors import HomefireError, HostRefused, InternalError, OriginRefused
+from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused
 from homefire.server.authority import Authority, Principal
 from homefire.server.request import ClientGone
 
@@ -89,12 +89,15 @@ class Door:
         except ClientGone:
             return
         except HomefireError as problem:
+            scope["homefire.error"] = problem.code
             if started:
-                log.warning("%s failed after its answer began: %s", scope["path"], problem.message)
+                # The code alone: an engine's message may quote the request.
+                log.warning("%s failed after its answer began: %s", scope["path"], problem.code)
                 raise
             await send_error(send_safely, problem, envelope)
         except Exception as problem:  # a defect: the daemon lives on, the client gets a code, the log gets the trace
             log.exception("defect in %s %s", scope["method"], scope["path"])
+            scope["homefire.error"] = InternalError.code
             if started:
                 raise
             await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
@@ -146,5 +149,7 @@ async def send_error(send: Send, problem: HomefireError, envelope: Envelope = Ho
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     if problem.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(problem, MethodNotAllowed):
+        headers.append((b"allow", problem.allowed.encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

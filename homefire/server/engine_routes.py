@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
 from homefire.errors import EngineNotGranted, HomefireError, InvalidRequest, UnknownEngine
+from homefire.models.library import ROLES
 from homefire.residency.far import FarEngines, describe
 from homefire.server.request import read_json, require_key, send_json, send_nothing
 
@@ -41,7 +42,8 @@ _chain = msgspec.json.Decoder(ChainBody)
 
 
 class EngineRoutes:
-    """Handlers of `/homefire/v1/engines` and `/homefire/v1/chains`. `installed(name)` raises UnknownModel."""
+    """Handlers of `/homefire/v1/engines` and `/homefire/v1/chains`. `installed(name)` raises UnknownModel
+    unless it is a model here or a role."""
 
     def __init__(self, far: FarEngines | None, installed: Callable[[str], object]) -> None:
         self._given = far
@@ -94,7 +96,7 @@ class EngineRoutes:
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _chain)
         for name in body.order:
-            if name in far.chains and name != body.model:
+            if name in far.chains and name != body.model and name not in ROLES:
                 raise InvalidRequest(f"'{name}' has an order of its own; orders do not nest.", param="order")
             if not far.owns(name):
                 self._installed(name)

@@ -91,7 +91,14 @@ class Gate:
             }
             for rule in found.rules
         ]
-        return {**self.guard.view(), "rules": rules}
+        active = self.guard.semantic
+        semantic = {
+            "active": active is not None,
+            "model": self.guard.model if active else None,
+            "threshold": round(active.threshold, 4) if active else None,
+            "problem": None if active or self.guard.policy.mode == "rules" else self.guard.problem,
+        }
+        return {"mode": self.guard.policy.mode, "semantic": semantic, "rules": rules}
 
     def _admit_rate(self, key: str) -> None:
         decision = self.guard.policy.admit(key)

@@ -18,6 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from homefire.dialects.spent import Spent
 from homefire.hardware.sensors import Reading
 
+# What other rooms count through `Metrics.count`: name -> what it is, and its labels. Their values are of a fixed set each, never
+# anything that a request carries.
+COUNTED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "errors_total": ("Requests that ended in an error, by its code.", ("code",)),
+    "sandbox_kills_total": ("Runs that the sandbox ended, by the limit they met.", ("reason",)),
+    "policy_decisions_total": ("Decisions of the policy that something followed from.", ("action", "rule")),
+}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 Labels = Mapping[str, str]
 
@@ -40,7 +47,15 @@ class Metrics:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.in_flight = 0
         self.tokens: Counter[tuple[str, str]] = Counter()
-        self.policy: Counter[tuple[str, str]] = Counter()
+        self._counted: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in COUNTED}
+
+    def count(self, name: str, labels: Mapping[str, str], times: int = 1) -> None:
+        """Counts something of the table `COUNTED`. Raises KeyError for a name or a label that is not in it."""
+        self._counted[name][tuple(labels[label] for label in COUNTED[name][1])] += times
+
+    def counted(self, name: str) -> Mapping[tuple[str, ...], int]:
+        """What was counted so far under a name of the table."""
+        return self._counted[name]
 
     def spent(self, model: str, tokens: Spent) -> None:
         """Counts an answer that ran to its end."""
@@ -50,21 +65,25 @@ class Metrics:
 
     def decided(self, action: str, rule: str) -> None:
         """Counts a decision of the policy that something followed from."""
-        self.policy[action, rule] += 1
+        self.count("policy_decisions_total", {"action": action, "rule": rule})
 
     def families(self) -> list[Family]:
         """The counters as metrics."""
         asked = [({"method": m, "route": r, "status": str(s)}, n) for (m, r, s), n in sorted(self.requests.items())]
         took = [({"route": route}, seconds) for route, seconds in sorted(self.seconds.items())]
         tokens = [({"model": model, "kind": kind}, n) for (model, kind), n in sorted(self.tokens.items())]
-        decided = [({"action": action, "rule": rule}, n) for (action, rule), n in sorted(self.policy.items())]
         return [
-            _family("policy_decisions_total", "counter", "Decisions of the policy by action and rule.", decided),
             _family("requests_total", "counter", "Requests by route and status.", asked),
             _family("request_seconds_total", "counter", "Seconds that requests took, to the last byte.", took),
             _family("requests_in_flight", "gauge", "Requests under way.", [({}, self.in_flight)]),
             _family("tokens_total", "counter", "Tokens of answers that ran to their end.", tokens),
+            *(self._family_of(name) for name in COUNTED),
         ]
+
+    def _family_of(self, name: str) -> Family:
+        help, labels = COUNTED[name]
+        values = [(dict(zip(labels, each, strict=True)), n) for each, n in sorted(self._counted[name].items())]
+        return _family(name, "counter", help, values)
 
 
 class Counted:
@@ -97,6 +116,8 @@ class Counted:
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requests[method, route, status] += 1
             self._metrics.seconds[route] += time.perf_counter() - began
+            if code := scope.get("homefire.error"):
+                self._metrics.count("errors_total", {"code": code})
 
 
 def of_reading(reading: Reading) -> list[Family]:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,13 +32,14 @@ FASTEST, SLOWEST = 0.5, 60.0
 @dataclass(frozen=True, slots=True)
 class Watched:
     """What is watched. `governor` gives its view, None where it is off; `restarts` the last crashes, the newest first, and how
-    often each child crashed since the start."""
+    often each child crashed since the start; `pulls` how downloads ended since then."""
 
     live: Live = field(default_factory=Live)
     metrics: Metrics = field(default_factory=Metrics)
     governor: Callable[[], dict[str, Any] | None] = lambda: None
     restarts: Callable[[], list[Restart]] = list
     crashes: Callable[[], dict[str, int]] = dict
+    pulls: Callable[[], Mapping[str, int]] = dict
 
 
 class WatchRoutes:
@@ -83,11 +84,22 @@ class WatchRoutes:
             *self._watched.metrics.families(),
             *self._residents(),
             counters("restarts_total", "Crashes of each child.", "child", sorted(self._watched.crashes().items())),
+            counters(
+                "pulls_total", "Downloads of models that ended.", "outcome", sorted(self._watched.pulls().items())
+            ),
+            counters("evictions_total", "Models that left the memory, by the reason.", "reason", self._evictions()),
             *(of_reading(reading) if reading is not None else ()),
         ]
         if (governor := self._watched.governor()) is not None:
             families.append(gauges("governor_level", "0: all is well.", "rule", governor["levels"].items()))
         await send_bytes(send, render(families), PROMETHEUS)
+
+    def _evictions(self) -> list[tuple[str, float]]:
+        found: Counter[str] = Counter()
+        for (kind, why), times in self._keeper.decisions.counts.items():
+            if kind in ("evicted", "unloaded"):
+                found[why or "other"] += times
+        return sorted(found.items())
 
     def _residents(self) -> list[Family]:
         residents, waiting = self._keeper.view()

@@ -88,6 +88,7 @@ class RolesBody(Closed, kw_only=True):
     rlm: Name | msgspec.UnsetType | None = msgspec.UNSET
     memory: Name | msgspec.UnsetType | None = msgspec.UNSET
     embed: Name | msgspec.UnsetType | None = msgspec.UNSET
+    vision: Name | msgspec.UnsetType | None = msgspec.UNSET
 
 
 _import = msgspec.json.Decoder(ImportBody)
@@ -326,6 +327,7 @@ class ModelRoutes:
             if model.digest is not None and not model.pinned:
                 await self._keeper.evict(name)
             await self._library.remove(name)
+            self._keeper.disown(name)
 
     async def _hold(
         self, name: str, what: str, work: Callable[[], Coroutine[Any, Any, None]], receive: Receive

@@ -78,7 +78,10 @@ class OpenAIRoutes:
         await send_bytes(send, body, b"application/json")
 
     async def _answer(self, request: ChatRequest | CompletionRequest, drop: bool, key: str, send: Send) -> None:
-        async with open_fitting(self._answering, request, drop, Asking(key, as_bytes=True)) as (answer, headers):
+        async with open_fitting(self._answering, request, drop, Asking(key, request.keep_alive, as_bytes=True)) as (
+            answer,
+            headers,
+        ):
             if request.stream:
                 await _stream(answer, send, headers)
             else:
@@ -86,7 +89,7 @@ class OpenAIRoutes:
                 await send_bytes(send, body, b"application/json", extra=headers)
 
     async def _embed(self, request: EmbeddingRequest, key: str, send: Send) -> None:
-        found = await self._answering.embedded(request, Asking(key))
+        found = await self._answering.embedded(request, Asking(key, request.keep_alive))
         pieces = []
         for piece in openai.render_embeddings(request, found.value):
             pieces.append(piece)

@@ -42,7 +42,9 @@ class Page:
                 raise PageMissing("The web page was not built into this installation.")
             raise UnknownRoute(f"There is no {scope['path'][:200]}.")
         if scope["method"] not in ("GET", "HEAD"):
-            raise MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", "Use GET.")
+            problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", "Use GET.")
+            problem.allowed = "GET"
+            raise problem
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         if kind.startswith("text/") or kind.endswith(("json", "svg+xml")):
             kind += "; charset=utf-8"

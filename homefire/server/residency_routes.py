@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 from starlette.types import Receive, Scope, Send
 
+from homefire.dialects.duration import KeepAlive, seconds
 from homefire.dialects.strict import Closed
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import InvalidRequest
@@ -39,10 +38,10 @@ QUIET_SECONDS = 10.0
 
 
 class LoadBody(Closed, kw_only=True):
-    """`keep_alive` in seconds: 0 leaves at once, negative stays until its memory is needed; `pin` keeps it whoever needs
-    memory."""
+    """`keep_alive` in seconds, or such as "5m": 0 leaves at once, negative stays until its memory is needed; `pin` keeps it
+    whoever needs memory. Both stand until they are changed or the model is unloaded by hand, whatever becomes of the daemon."""
 
-    keep_alive: Annotated[float, Meta(ge=-1)] | None = None
+    keep_alive: KeepAlive = None
     pin: bool | None = None
 
 
@@ -89,15 +88,15 @@ class ResidencyRoutes:
         """POST /homefire/v1/models/{name}/load"""
         body = await read_json(scope, receive, SMALL_BODY, _load)
         name = self._resolve(scope["path_params"]["name"])
-        if body.keep_alive is not None and not math.isfinite(body.keep_alive):
-            raise InvalidRequest("'keep_alive' must be a number of seconds.", param="keep_alive")
-        await until_gone(self._bring(name, body, caller(scope), send), receive)
+        await until_gone(self._bring(name, seconds(body.keep_alive), body.pin, caller(scope), send), receive)
 
     async def unload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/models/{name}/unload"""
         body = await read_json(scope, receive, SMALL_BODY, _unload)
         name = self._resolve(scope["path_params"]["name"])
         self._keeper.pin(name, False)
+        self._keeper.keep(name, None)
+        await self._keeper.flush()
         await until_gone(self._let_go(name, body.now, send), receive)
 
     async def kept(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,10 +116,13 @@ class ResidencyRoutes:
             self._kv.clear()
         await send_nothing(send)
 
-    async def _bring(self, name: str, body: LoadBody, key: str, send: Send) -> None:
-        async with await self._keeper.ensure(name, key=key, keep_alive=body.keep_alive):
-            if body.pin is not None:
-                self._keeper.pin(name, body.pin)
+    async def _bring(self, name: str, keep_alive: float | None, pin: bool | None, key: str, send: Send) -> None:
+        async with await self._keeper.ensure(name, key=key):
+            if keep_alive is not None:
+                self._keeper.keep(name, keep_alive)
+            if pin is not None:
+                self._keeper.pin(name, pin)
+            await self._keeper.flush()
             row = next(each for each in self._keeper.table().models if each.name == name)
         await send_json(send, {"model": row})
 

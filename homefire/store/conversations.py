@@ -22,13 +22,13 @@ from homefire.store.database import Row, Store
 TITLE_LENGTH = 60
 UNDO_SECONDS = 600.0
 
-_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings"
+_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings, answered_by"
 _CONVERSATION = "id, title, model, system, notice, created_at, updated_at"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message. `usage`, `timings` and `error` are the wire's objects (docs/api.md)."""
+    """One message. `usage`, `timings`, `error` and `answered_by` are the wire's objects (docs/api.md)."""
 
     id: str
     parent_id: str | None
@@ -40,6 +40,7 @@ class StoredMessage:
     created_at: float
     usage: dict[str, Any] | None
     timings: dict[str, Any] | None
+    answered_by: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Conversations:
 
         def change(c: apsw.Connection) -> None:
             c.execute(
-                f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
                 (made.id, title, model, system, None, now, now),
             )
             _index(c, made.id, "title", title)
@@ -94,7 +95,7 @@ class Conversations:
         """Conversations without messages, newest first, and whether there are more. `words` must all occur."""
 
         def query(c: apsw.Connection) -> list[Conversation]:
-            sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"
+            sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"  # nosec B608 # our own columns
             values: list[Any] = []
             match = _match(words)
             if words.strip() and not match:
@@ -122,7 +123,7 @@ class Conversations:
             _require(c, conversation_id)
             for name, value in changes.items():
                 column = {"title": "title", "model": "model", "system": "system"}[name]
-                c.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))
+                c.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))  # nosec B608 # one of three words
                 if name == "title":
                     _index(c, conversation_id, "title", value or "")
             return _load(c, conversation_id)
@@ -202,26 +203,24 @@ class Conversations:
 
         return await self._store.write(change)
 
-    async def save_partial(self, message_id: str, content: str) -> None:
-        """Keeps what a streaming answer says so far."""
-        await self._store.write(
-            lambda c: c.execute(
-                "UPDATE messages SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id)
-            )
-        )
+    async def save_partial(self, message_id: str, content: str, answered_by: dict[str, Any] | None = None) -> None:
+        """Keeps what a streaming answer says so far, and who gives it."""
+        query = "UPDATE messages SET content = ?, answered_by = ? WHERE id = ? AND state = 'streaming'"
+        await self._store.write(lambda c: c.execute(query, (content, _json(answered_by), message_id)))
 
     async def finish(self, conversation_id: str, message: StoredMessage) -> None:
         """Stores an answer's last state."""
 
         def change(c: apsw.Connection) -> None:
             c.execute(
-                "UPDATE messages SET content = ?, state = ?, error = ?, usage = ?, timings = ? WHERE id = ?",
+                "UPDATE messages SET content = ?, state = ?, error = ?, usage = ?, timings = ?, answered_by = ? WHERE id = ?",
                 (
                     message.content,
                     message.state,
                     _json(message.error),
                     _json(message.usage),
                     _json(message.timings),
+                    _json(message.answered_by),
                     message.id,
                 ),
             )
@@ -256,7 +255,7 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
         if c.execute(known, (message.parent_id, conversation_id)).fetchone() is None:
             raise UnknownMessage(f"The conversation has no message '{message.parent_id}'.", param="parent_id")
     c.execute(
-        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL)",
+        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL)",  # nosec B608 # our own columns
         (
             conversation_id,
             message.id,
@@ -283,16 +282,17 @@ def _require(c: apsw.Connection, conversation_id: str) -> str:
 
 def _load(c: apsw.Connection, conversation_id: str) -> Conversation:
     _require(c, conversation_id)
-    row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+    row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()  # nosec B608 # our own columns
     assert row is not None
-    rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))
+    rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))  # nosec B608 # our own columns
     return replace(Conversation(*row), messages=tuple(_message(found) for found in rows))
 
 
 def _message(row: Row) -> StoredMessage:
-    message_id, parent, role, content, model, state, error, created_at, usage, timings = row
+    message_id, parent, role, content, model, state, error, created_at, *figures = row
+    usage, timings, by = map(_parsed, figures)
     return StoredMessage(
-        message_id, parent, role, content, model, state, _parsed(error), created_at, _parsed(usage), _parsed(timings)
+        message_id, parent, role, content, model, state, _parsed(error), created_at, usage, timings, by
     )
 
 

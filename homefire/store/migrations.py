@@ -73,7 +73,20 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE chains (model TEXT PRIMARY KEY, entries TEXT NOT NULL) STRICT;
     """,
-    # Safety: what each key may do with each tool, single effects that a person is asked about, what a critic said of plans.
+    # 7: what the keeper of models knows beyond the daemon's end: wishes and crashes of models, what loads took (a load is the
+    # digest of its file and how it was loaded), decisions. And who answered a message, with those that were asked before.
+    """
+    CREATE TABLE kept_models (
+        model TEXT PRIMARY KEY, pinned INTEGER NOT NULL, keep_alive REAL, crashes TEXT NOT NULL, in_a_row INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE kept_loads (load TEXT PRIMARY KEY, bytes INTEGER NOT NULL, seconds REAL, at REAL NOT NULL) STRICT;
+    CREATE TABLE decisions (
+        number INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, model TEXT NOT NULL, reason TEXT NOT NULL,
+        facts TEXT NOT NULL, times INTEGER NOT NULL
+    ) STRICT;
+    ALTER TABLE messages ADD COLUMN answered_by TEXT;
+    """,
+    # 8: safety: what each key may do with each tool, single effects that a person is asked about, what a critic said of plans.
     """
     CREATE TABLE grants (
         key TEXT NOT NULL, tool TEXT NOT NULL, pin TEXT NOT NULL, bounds TEXT NOT NULL, PRIMARY KEY (key, tool)

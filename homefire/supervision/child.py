@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from homefire.errors import EngineFailed, MachineError
+from homefire.supervision import crash_dumps
 from homefire.supervision.record import INHERITED, Exit, rotate
 
 State = Literal["new", "starting", "ready", "ended"]
@@ -80,6 +81,7 @@ class Child:
         self._why = ""
         self._was_ready = False
         self._started = 0.0
+        self._crash_file = crash_dumps.beside(spec.log)
 
     @property
     def pid(self) -> int | None:
@@ -154,6 +156,7 @@ class Child:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | self.spec.environment
+        environment[crash_dumps.VARIABLE] = str(self._crash_file)
         flags: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if sys.platform == "win32"
@@ -177,6 +180,7 @@ class Child:
     async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
         code = await process.wait()
         self.state = "ended"
+        crash_dumps.ended(self._crash_file)
         if sys.platform != "win32":  # what it started, if it died before it could end that itself
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -2,7 +2,8 @@
 
 Two ropes: a thread that reads standard input, which the parent holds open and never writes to (its end means the parent is
 gone, on every system); and on Linux a signal from the kernel, which also reaches a child that is stuck in native code.
-Promises: standard library only; after `attach()` nothing that native code prints can reach the channel to the parent.
+Promises: standard library only; after `attach()` nothing that native code prints can reach the channel to the parent, and what a
+crash leaves goes where the parent looks for it (`crash_dumps.py`).
 A child that starts programs itself attaches with `tree=True`: a third rope, a small process in its group that waits for the
 same end and then kills the whole group, because the kernel's signal reaches the child alone.
 Does not cover: grandchildren that leave the group (setsid); on Windows, grandchildren.
@@ -16,7 +17,10 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
+
+from homefire.supervision import crash_dumps
 
 _PR_SET_PDEATHSIG = 1
 
@@ -41,6 +45,8 @@ class Lifeline:
 
 def attach(tree: bool = False) -> Lifeline:
     """Takes over standard output for the parent and watches for the parent's end. Call it first. `tree`: it starts programs."""
+    if crash_file := os.environ.pop(crash_dumps.VARIABLE, ""):
+        crash_dumps.enable(Path(crash_file))
     if tree and sys.platform != "win32":
         _guard()
     if sys.platform == "linux":

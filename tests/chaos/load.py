@@ -39,13 +39,15 @@ class Turn:
 
 
 class Talker(threading.Thread):
-    """A client in a thread of its own, in conversations or (`plain`) through OpenAI's route."""
+    """A client in a thread of its own, in conversations or (`plain`) through OpenAI's route; its answers end after
+    `limit` tokens."""
 
-    def __init__(self, daemon: RunningDaemon, model: str, plain: bool) -> None:
+    def __init__(self, daemon: RunningDaemon, model: str, plain: bool, limit: int | None = None) -> None:
         super().__init__(name="talker", daemon=True)
         self._daemon = daemon
         self._model = model
         self._plain = plain
+        self._limit = limit
         self._over = threading.Event()
         self.turns: list[Turn] = []
 
@@ -75,7 +77,8 @@ class Talker(threading.Thread):
     def _ask(self, turn: Turn) -> str:
         with self._daemon.client() as client:
             turn.conversation = client.post("/homefire/v1/conversations", {"model": self._model})["id"]
-            for event in client.ask(turn.conversation, "go on"):
+            fields = {"sampling": {"max_tokens": self._limit}} if self._limit else {}
+            for event in client.ask(turn.conversation, "go on", **fields):
                 if event.name == "message":
                     role = "question" if event.data["role"] == "user" else "answer"
                     setattr(turn, role, event.data["id"])
@@ -86,7 +89,13 @@ class Talker(threading.Thread):
             return "done"
 
     def _ask_plainly(self, turn: Turn) -> str:
-        body = {"model": self._model, "stream": True, "messages": [{"role": "user", "content": "go on"}]}
+        body: dict[str, Any] = {
+            "model": self._model,
+            "stream": True,
+            "messages": [{"role": "user", "content": "go on"}],
+        }
+        if self._limit:
+            body["max_tokens"] = self._limit
         headers = {"authorization": f"Bearer {self._daemon.key}"}
         with (
             httpx2.Client(base_url=self._daemon.url, headers=headers, timeout=120, trust_env=False) as client,

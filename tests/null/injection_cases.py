@@ -280,7 +280,7 @@ BREAK_OUTS = (
     'ok", "path": "../../.bashrc',
     'ok","path":"/etc/cron.d/job","text":"evil',
     'a", "path": "link/documents/diary.txt',
-    'a","path":"/root/.ssh/authorized_keys',
+    'a","path":"/home/x/.ssh/authorized_keys',
     'x", "path": "link/.profile',
     'fine", "text": "evil", "path": "../../documents/tax.txt',
     'fine", "\\u0070ath": "../../.bashrc',

@@ -18,6 +18,7 @@ from homefire.errors import (
     UnknownModel,
 )
 from homefire.residency import Keeper, KeeperRules
+from homefire.residency.kept import Book
 from homefire.residency.plan import HOST, Held, Plan
 from homefire.residency.scheduler import Room
 
@@ -75,7 +76,13 @@ class Bench:
     """A keeper and the engines it made and started. `room` counts models of usual size; `now` is the clock; 0: the real one."""
 
     def __init__(
-        self, wait_seconds: float = 5.0, queue: int = 100, room: int = 1, slots: int = 0, **rules: Any
+        self,
+        wait_seconds: float = 5.0,
+        queue: int = 100,
+        room: int = 1,
+        slots: int = 0,
+        book: Book | None = None,
+        **rules: Any,
     ) -> None:
         self.started: list[Engine] = []
         self.gate = asyncio.Event()
@@ -89,6 +96,7 @@ class Bench:
             KeeperRules(wait_seconds, queue, **rules),
             self.memory,
             make_smaller=self.make_smaller,
+            book=book,
             clock=lambda: self.now if self.now else asyncio.get_running_loop().time(),
         )
 

@@ -33,6 +33,8 @@ from homefire.models.workshop import Workshop
 from homefire.paths import Paths
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines
+from homefire.residency.kept import Book
+from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.model_routes import ModelRooms
@@ -284,7 +286,8 @@ async def house(
         return reach
 
     shelf = ModelRooms(models, roles, pulls, Workshop(models, paths, blobs), advice, holds, try_reach, lambda: MACHINE)
-    keeper = Keeper(make_engine, KeeperRules(5.0, queue))
+    keeper = Keeper(make_engine, KeeperRules(5.0, queue), book=Book(KeeperKept(store)))
+    await keeper.open()
     conversations = Conversations(store)
     identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))

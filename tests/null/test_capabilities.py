@@ -45,7 +45,7 @@ ASKS: dict[str, tuple[Request, str]] = {
 # What every engine honours, or what does not change the answer's tokens.
 ALL_HONOUR = {
     "temperature", "top_p", "max_tokens", "stop", "model", "messages", "sampling", "stream", "include_usage", "inputs", "packed",
-    "prompt",
+    "prompt", "keep_alive", "cache_key",
 }  # fmt: skip
 
 

@@ -74,6 +74,10 @@ honoured("max_tokens", 5, sampling={"max_tokens": 5})
 honoured("max_completion_tokens", 6, sampling={"max_tokens": 6})
 honoured("logit_bias", {"5": -100, "0": 1.5}, sampling={"logit_bias": ((5, -100), (0, 1.5))})
 honoured("ignore_eos", True, sampling={"ignore_eos": True})
+honoured("keep_alive", 30, keep_alive=30)
+honoured("keep_alive", "5m", keep_alive=300.0)
+honoured("keep_alive", -1, keep_alive=-1)
+honoured("keep_alive", 0, keep_alive=0)
 honoured("n", 1)
 honoured("tools", [TOOL], tools=(Tool("f", "d", {"type": "object"}),))
 honoured("parallel_tool_calls", False, parallel_tool_calls=False)
@@ -170,6 +174,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"n": 0}, "n"),
     ({"seed": 2**63}, "seed"),
     ({"stop": 5}, "stop"),
+    ({"keep_alive": "soon"}, "keep_alive"),
+    ({"keep_alive": True}, "keep_alive"),
     ({"stop": ["x"] * 17}, "stop"),
     ({"logit_bias": {"x": 1}}, "logit_bias"),
     ({"logit_bias": {"-1": 1}}, "logit_bias"),

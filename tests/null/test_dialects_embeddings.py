@@ -38,6 +38,7 @@ READ: list[tuple[dict[str, Any], EmbeddingRequest]] = [
     ({"truncate": False}, EmbeddingRequest("", ("x",))),
     ({"encoding_format": "base64"}, EmbeddingRequest("", ("x",), packed=True)),
     ({"encoding_format": "float"}, EmbeddingRequest("", ("x",))),
+    ({"keep_alive": "1h"}, EmbeddingRequest("", ("x",), keep_alive=3600.0)),
     ({"user": "u"}, EmbeddingRequest("", ("x",))),
 ]
 
@@ -74,6 +75,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"dimensions": 0}, "dimensions"),
     ({"dimensions": 2.5}, "dimensions"),
     ({"truncate": "END"}, "truncate"),
+    ({"keep_alive": "soon"}, "keep_alive"),
     ({"encoding_format": "hex"}, "encoding_format"),
     ({"colour": 1}, "colour"),
 ]

@@ -109,6 +109,22 @@ def test_an_error_in_the_stream(line: bytes) -> None:
         llamacpp.ChunkReader().feed(line)
 
 
+def test_an_error_in_a_stream_that_nobody_reads() -> None:
+    """Its own code, 500, would be no code of ours."""
+    said = b'data: {"choices":[{"delta":{"content":"data: {\\"error\\": 1}"}}]}\n\n'
+    assert llamacpp.split_error(said) == (said, None), "a text that speaks of one is no error"
+    before, problem = llamacpp.split_error(
+        said + b'data: {"error":{"code":500,"message":"boom","type":"server_error"}}\n\n'
+    )
+    assert before == said and isinstance(problem, EngineFailed) and "boom" in problem.message
+
+
+def test_a_window_that_answers_share_is_full() -> None:
+    body = b'{"error":{"code":500,"message":"Context size has been exceeded.","type":"server_error"}}'
+    with pytest.raises(Overloaded, match="context window that they share"):
+        raise llamacpp.read_error(500, body)
+
+
 USAGE = UsageReport(Usage(5, 3, 2))
 CHATS: dict[str, list[Event]] = {
     "text": [TextDelta("one"), TextDelta(' "two"\n\nü'), Finish("stop"), USAGE],

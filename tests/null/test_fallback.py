@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from homefire.cli.chat import _show_who
 from homefire.dialects.far import Listed
 from homefire.engines.breaker import FAILURES
 from homefire.engines.far import FarSpec, Known
@@ -301,8 +302,46 @@ def test_a_conversation_falls_back_and_says_so(tmp_path: Path, world: World) -> 
         told = dict(found.events)
         assert told["answered_by"] == {"name": "pilot", "failed": [{"name": "one/m", "code": "engine_failed"}]}
         assert found.last("done")["content"] == "hello there"
+        stored = (await house.call("GET", f"{AT}/conversations/{talk}")).json()["messages"]
+        assert [message["answered_by"] for message in stored] == [None, told["answered_by"]], "it is kept"
+        assert stored[1]["model"] == "smart"
+        await chain(house, "smart", "pilot")
+        again = await house.call("POST", f"{AT}/conversations/{talk}/messages/{stored[1]['id']}/regenerate", {})
+        assert again.last("done")["answered_by"] == {"name": "pilot", "failed": []}
         other = await house.call("POST", f"{AT}/conversations", {"model": "two/m"})
         assert other.code == "unknown_model"
+
+    at_home(tmp_path, work)
+
+
+def test_the_terminal_says_who_answered(capsys: pytest.CaptureFixture[str]) -> None:
+    for by in (None, {"name": "pilot", "failed": []}):
+        _show_who({"answered_by": by})
+        assert capsys.readouterr().err == ""
+    _show_who({"answered_by": {"name": "pilot", "failed": [{"name": "one/m", "code": "engine_died"}]}})
+    assert capsys.readouterr().err == "(pilot answered; asked before: one/m: engine_died)\n"
+
+
+def test_a_role_in_an_order(tmp_path: Path, world: World) -> None:
+    async def work(house: House) -> None:
+        await add(house, "one", url="http://localhost:9")
+        await chain(house, "smart", "embed", "main", "one/m", "pilot")
+        found = await house.call("POST", CHAT, ask("smart"))
+        assert found.headers["x-homefire-answered-by"] == "pilot"
+        assert found.headers["x-homefire-fell-back"] == "embed=unknown_model", "a role that nobody has is passed over"
+        await chain(house, "main", "main", "one/m")
+        assert (await house.call("POST", CHAT, ask("main"))).headers["x-homefire-answered-by"] == "pilot"
+        house.keeper._make_engine = failing
+        await house.keeper.evict("pilot")
+        await chain(house, "smart", "main", "rlm", "pilot", "one/m")
+        found = await house.call("POST", CHAT, ask("smart"))
+        assert found.headers["x-homefire-answered-by"] == "one/m"
+        assert found.headers["x-homefire-fell-back"] == "pilot=engine_failed", "one model, however often it is named"
+        refused = await house.call("PUT", f"{AT}/chains", {"model": "x", "order": ["chief"]})
+        assert refused.code == "unknown_model"
+
+    def failing(name: str) -> Null:
+        raise EngineFailed("It does not start.")
 
     at_home(tmp_path, work)
 

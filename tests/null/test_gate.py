@@ -53,7 +53,16 @@ reason = "Names stay here."
 patterns = ["miller"]
 rewrite = "N."
 """
-RATE = '[[rule]]\nid = "busy"\nkind = "rate"\nwhere = ["user"]\naction = "refuse"\nreason = "Slowly."\nrequests = 2\nseconds = 60\n'
+RATE = """
+[[rule]]
+id = "busy"
+kind = "rate"
+where = ["user"]
+action = "refuse"
+reason = "Slowly."
+requests = 2
+seconds = 60
+"""
 
 
 def gated(house: House, text: str = RULES, guard: Guard | None = None) -> None:
@@ -232,7 +241,7 @@ def test_without_its_model_the_check_says_so(tmp_path: Path) -> None:
         guard = Guard(Policy(load_rules(None), "semantic"), words, tmp_path)
         assert "not made" in (await guard.look("hello", "user")).note, "not ready"
         for _ in range(2000):
-            if guard.view()["semantic"]["active"]:  # type: ignore[index]
+            if guard.semantic is not None:
                 break
             await asyncio.sleep(0.01)
         ready = await guard.look("hello", "user")
@@ -242,7 +251,7 @@ def test_without_its_model_the_check_says_so(tmp_path: Path) -> None:
             for e in load_examples()
             if e.kind == "attack"
             and e.split == "example"
-            and (guard._semantic and guard._semantic.score(words._of(e.text)) > guard._semantic.threshold)
+            and (guard.semantic and guard.semantic.score(words._of(e.text)) > guard.semantic.threshold)
         )
         found = await guard.look(attack, "user")
         assert (found.action, found.rule, found.mode) == ("ask", "semantic", "semantic")

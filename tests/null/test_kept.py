@@ -1,305 +1,287 @@
-"""Keeping KV caches, against a faked server of slots (the far side): who gets what, what is written when, what goes wrong.
+"""What the keeper knows beyond the daemon's end: the book, its tables, and a keeper that takes it up again.
 
-The fake does with slots what llama.cpp's server does: a request runs in the slot it names, a file holds what lay in the slot.
+Promises: the store is a real one; each test that speaks of a restart makes a second book, or a second keeper, on the same file.
+Does not cover: a daemon that is killed (`tests/process/test_residency.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from homefire.dialects.spent import Spent
-from homefire.engines import kept
-from homefire.engines.engine import EngineSpec
-from homefire.engines.kept import Keeping, KeptCache, family_of, model_tag
-from homefire.engines.kv_shelf import KvShelf
-from homefire.engines.slots import Slot
-from homefire.errors import EngineFailed
-from homefire.messages import ChatRequest, Message
-
-FAMILY = "model-facts"
-# So slow at reading that everything from `FEWEST_TOKENS` on is worth keeping.
-MS_A_TOKEN = 50.0
-
-
-class Server:
-    """The far side: tokens are the letters of a request's last message."""
-
-    def __init__(self, folder: Path, slots: int) -> None:
-        self.folder = folder
-        self.slots = [""] * slots
-        self.asked: list[str] = []
-        self.refuses: set[str] = set()
-        self.hangs = False
-
-    async def ask(self, path: str, body: bytes) -> bytes:
-        place, _, action = path.removeprefix("/slots/").partition("?action=")
-        number = int(place)
-        self.asked.append(f"{action} {number}")
-        if self.hangs:
-            await asyncio.Event().wait()
-        if action in self.refuses:
-            raise EngineFailed(f"It does not {action}.")
-        if action == "erase":
-            self.slots[number] = ""
-            return b'{"n_erased": 1}'
-        file = self.folder / FAMILY / json.loads(body)["filename"]
-        answer: dict[str, Any]
-        if action == "save":
-            file.write_text(self.slots[number], "utf-8")
-            answer = {"n_saved": len(self.slots[number]), "n_written": file.stat().st_size, "timings": {"save_ms": 1}}
-        else:
-            self.slots[number] = file.read_text("utf-8")
-            answer = {
-                "n_restored": len(self.slots[number]),
-                "n_read": file.stat().st_size,
-                "timings": {"restore_ms": 1},
-            }
-        return json.dumps(answer).encode()
+from homefire.cli.residency import moment
+from homefire.errors import DiskFull, EngineBroken, EngineFailed
+from homefire.models.installed import Facts, Model
+from homefire.paths import ModelName
+from homefire.residency import kept
+from homefire.residency.decisions import KEPT
+from homefire.residency.kept import Book, Changes, Known, Measured
+from homefire.residency.kept_in_store import KeptInStore
+from homefire.residency.plan import HOST
+from homefire.residency.sizing import load_of
+from homefire.store import Store
+from homefire.supervision.backoff import CLEAN_AFTER, CRASHES_TO_BREAK, Backoff
+from tests.null.keeper_bench import Bench, settle
+from tests.null.test_sizing import spec as spec_of
 
 
-class House:
-    """A cache, its server and its shelf."""
+def kept_at(path: Path, work: Callable[[KeptInStore], Awaitable[None]]) -> None:
+    """Runs `work` on a store, opened anew: as after a restart."""
 
-    def __init__(self, folder: Path, slots: int = 2, crash_seconds: float = 1e9, keeps: bool = True) -> None:
-        self.shelf = KvShelf(folder, 1 << 32)
-        self.server = Server(folder, slots)
-        self.words: list[str] = []
-        keeping = Keeping(self.shelf, FAMILY, crash_seconds, lambda model, words: self.words.append(words))
-        self.cache = KeptCache("model", slots, keeping if keeps else None, self.server.ask)
-        self.cache.open()
+    async def main() -> None:
+        store = Store(path / "homefire.db")
+        store.open()
+        try:
+            await work(KeptInStore(store))
+        finally:
+            await asyncio.to_thread(store.close)
 
-    async def say(self, text: str, label: str = "") -> tuple[int, int]:
-        """One request; the slot it ran in and how many tokens were there already."""
-        slot = await self.cache.take(asking(text, label))
-        return slot.number, self.run(slot, text)
+    asyncio.run(main())
 
-    def run(self, slot: Slot, text: str) -> int:
-        there = self.server.slots[slot.number]
-        cached = next(
-            (n for n, (a, b) in enumerate(zip(there, text, strict=False)) if a != b), min(len(there), len(text))
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    async def before(found: KeptInStore) -> None:
+        book = Book(found, lambda: 1000.0)
+        await book.open()
+        book.pin("a", True)
+        book.keep("a", -1.0)
+        book.keep("b", 60.0)
+        book.keep("b", None)
+        book.took("a-as-loaded", 5)
+        book.took("a-as-loaded", 3)
+        book.loaded("a-as-loaded", 1.5)
+        book.crashed("c", Backoff([40.0, 42.0], 7), 42.0)
+        book.decisions.note("loaded", "a", "It was wanted.", {"bytes": {HOST: 5}})
+        book.decisions.note("pinned", "a", "It stays.")
+        book.decisions.note("pinned", "a", "It stays.")
+        await book.close()
+
+    async def after(found: KeptInStore) -> None:
+        book = Book(found, lambda: 1010.0)
+        await book.open()
+        assert (book.pins(), book.keep_alive("a"), book.keep_alive("b")) == ({"a"}, -1.0, None)
+        assert book.measured("a-as-loaded") == Measured(5, 1.5)
+        ((name, backoff),) = book.backoffs(5.0).items()
+        assert (name, backoff.crashes, backoff.in_a_row) == ("c", [-7.0, -5.0], 7), (
+            "ten seconds went by between the two"
         )
-        self.server.slots[slot.number] = text
-        read = len(text) - cached
-        self.cache.give_back(slot, Spent(cached, read, 0, MS_A_TOKEN * read))
-        return cached
+        entries = book.decisions.last()
+        assert [(e.number, e.kind, e.times, e.at) for e in entries] == [
+            (2, "pinned", 2, 1000.0),
+            (1, "loaded", 1, 1000.0),
+        ]
+        assert entries[1].facts == {"bytes": {HOST: 5}}
+        book.decisions.note("evicted", "a", "Room.")
+        assert book.decisions.last()[0].number == 3, "numbers go on"
+
+    kept_at(tmp_path, before)
+    kept_at(tmp_path, after)
 
 
-def asking(text: str, label: str = "") -> ChatRequest:
-    return ChatRequest("model", (Message("user", text),), cache_key=label)
+def test_a_model_that_is_gone_leaves_no_row(tmp_path: Path) -> None:
+    async def work(found: KeptInStore) -> None:
+        book = Book(found)
+        await book.open()
+        book.pin("a", True)
+        await book.flush()
+        book.forget("a")
+        await book.flush()
+        assert (await found.load()).models == {}
+
+    kept_at(tmp_path, work)
 
 
-def long(letter: str, length: int = 640) -> str:
-    return letter * length
+def test_the_tables_stay_small(tmp_path: Path) -> None:
+    async def work(found: KeptInStore) -> None:
+        book = Book(found)
+        await book.open()
+        for number in range(3 * KEPT):
+            book.decisions.note("loaded", f"m{number}", "It was wanted.")
+            if number % 50 == 0:
+                await book.flush()
+        for number in range(kept.MOST_LOADS + 20):
+            book.took(f"load{number}", 1)
+        await book.flush()
+        known = await found.load()
+        assert [e.number for e in known.decisions] == list(range(2 * KEPT + 1, 3 * KEPT + 1))
+        assert len(known.loads) == kept.MOST_LOADS and "load0" not in known.loads
+
+    kept_at(tmp_path, work)
 
 
-def test_over_a_swap_a_conversation_is_read_back(tmp_path: Path) -> None:
-    async def work() -> None:
-        before = House(tmp_path)
-        await before.say(long("a"), "one")
-        await before.say(long("b"), "two")
-        await before.cache.leave()
-        assert [entry.label for entry in before.shelf.all()] == ["two", "one"]
-        assert before.words and "2 conversations (1,280 tokens)" in before.words[0]
-        after = House(tmp_path)
-        after.shelf.open()
-        slot, cached = await after.say(long("a") + " and more")
-        assert cached == 640
-        assert (await after.say(long("a") + " and more, again"))[0] == slot
-        assert after.server.asked == [f"restore {slot}"]
+class Refusing:
+    """A place that takes nothing while it is `full`."""
 
-    asyncio.run(work())
+    def __init__(self) -> None:
+        self.full = True
+        self.saved: list[Changes] = []
 
+    async def load(self) -> Known:
+        return Known()
 
-def test_what_is_displaced_is_written_first_and_comes_back(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        await house.say(long("a"))
-        assert (await house.say(long("b")))[1] == 0
-        assert (await house.say(long("a") + "!"))[1] == 640
-        assert house.server.asked == ["save 0", "save 0", "restore 0"]
-
-    asyncio.run(work())
-
-
-def test_a_long_beginning_is_shared_between_conversations(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=4)
-        system = long("s", 6400)
-        first = await house.say(system + long("a", 6400), "one")
-        second = await house.say(system + long("b", 12_800), "two")
-        assert second[0] != first[0] and second[1] >= 6400 - 512
-        assert (await house.say(system + long("a", 6400) + "more", "one")) == (first[0], 12_800)
-
-    asyncio.run(work())
-
-
-def test_short_ones_are_not_worth_a_file(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        await house.say("hello")
-        await house.say("who are you?")
-        await house.cache.leave()
-        assert house.server.asked == [] and house.shelf.all() == [] and house.words == []
-
-    asyncio.run(work())
-
-
-def test_waiting_for_a_slot_keeps_the_order_and_survives_who_leaves(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        held = await house.cache.take(asking("first"))
-        got: list[str] = []
-
-        async def wait(name: str) -> None:
-            slot = await house.cache.take(asking(name))
-            got.append(name)
-            house.run(slot, name)
-
-        tasks = [asyncio.ensure_future(wait(name)) for name in "abcd"]
+    async def save(self, changes: Changes) -> None:
         await asyncio.sleep(0)
-        tasks[1].cancel()
-        house.run(held, "first")
-        tasks[0].cancel()  # in the turn in which it was woken
-        await asyncio.wait(tasks, timeout=5)
-        assert got == ["c", "d"]
-
-    asyncio.run(work())
+        if self.full:
+            raise DiskFull("No room.")
+        self.saved.append(changes)
 
 
-def test_a_newcomer_does_not_pass_who_was_woken(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        held = await house.cache.take(asking("first"))
-        waiter = asyncio.ensure_future(house.cache.take(asking("second")))
-        await asyncio.sleep(0)
-        house.run(held, "first")
-        newcomer = asyncio.ensure_future(house.cache.take(asking("third")))
-        await asyncio.sleep(0.01)
-        assert waiter.done() != newcomer.done()  # one slot, one of them has it
-        house.run((waiter if waiter.done() else newcomer).result(), "x")
-        await asyncio.wait_for(asyncio.gather(waiter, newcomer), 5)
+def test_what_was_refused_is_sent_again_with_what_came_meanwhile() -> None:
+    async def main() -> None:
+        place = Refusing()
+        book = Book(place)
+        book.pin("a", True)
+        book.pin("b", True)
+        with pytest.raises(DiskFull):
+            refused = asyncio.ensure_future(book.flush())
+            await asyncio.sleep(0)
+            book.pin("a", False)  # while the write is under way
+            await refused
+        place.full = False
+        await book.close()
+        (changes,) = place.saved
+        assert {name: wishes.pinned for name, wishes in changes.models.items()} == {"a": False, "b": True}
 
-    asyncio.run(work())
-
-
-@pytest.mark.parametrize("action", ["save", "restore"])
-def test_a_server_that_refuses_costs_time_not_the_request(tmp_path: Path, action: str) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        house.server.refuses.add(action)
-        for number in range(6):
-            text = long("ab"[number % 2])
-            assert await house.say(text) == (0, 0)
-        saves = sum(each.startswith("save") for each in house.server.asked)
-        if action == "save":
-            assert saves == kept.MOST_FAILURES
-        else:  # the file that could not be read back is gone
-            assert saves >= 3 and len(house.shelf.all()) <= 2
-
-    asyncio.run(work())
+    asyncio.run(main())
 
 
-def test_a_damaged_file_is_read_again_from_the_text(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        await house.say(long("a"))
-        await house.cache.leave()
-        (entry,) = house.shelf.all()
-        (tmp_path / FAMILY / entry.file).write_text(long("z"), "utf-8")
-        again = House(tmp_path, slots=1)
-        again.shelf.open()
-        assert await again.say(long("a")) == (0, 0)
-        assert again.server.asked == []
+def test_one_write_for_what_comes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "BEHIND_SECONDS", 0.01)
 
-    asyncio.run(work())
+    async def main() -> None:
+        place = Refusing()
+        place.full = False
+        book = Book(place)
+        for number in range(20):
+            book.decisions.note("queued", f"m{number}", "It waits.")
+        assert place.saved == [], "noting writes nothing"
+        async with asyncio.timeout(5):
+            while not place.saved:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert [len(changes.decisions) for changes in place.saved] == [20]
+        await book.close()
 
-
-def test_a_server_that_hangs_holds_up_leaving_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work() -> None:
-        monkeypatch.setattr(kept, "LEAVE_SECONDS", 0.05)
-        house = House(tmp_path)
-        await house.say(long("a"))
-        house.server.hangs = True
-        await asyncio.wait_for(house.cache.leave(), 5)
-        assert house.shelf.all() == []
-
-    asyncio.run(work())
+    asyncio.run(main())
 
 
-def test_when_it_is_quiet_what_a_crash_would_cost_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "IDLE_SECONDS", 0.01)
+def test_old_crashes_are_forgiven() -> None:
+    async def crashed(ago: float) -> dict[str, Backoff]:
+        class Full(Refusing):
+            async def load(self) -> Known:
+                return Known({"a": kept.Wishes(crashes=(1000.0 - ago,), in_a_row=3)})
 
-    async def work(crash_seconds: float, expected: int) -> None:
-        house = House(tmp_path / str(expected), crash_seconds=crash_seconds)
-        await house.say(long("a"))
-        busy = await house.cache.take(asking("b"))
-        await asyncio.sleep(0.1)
-        assert house.server.asked == []  # not while an answer is under way
-        house.run(busy, "b")
-        for _ in range(200):
-            await asyncio.sleep(0.01)
-            if len(house.shelf.all()) == expected and (expected or _ > 10):
-                break
-        assert len(house.shelf.all()) == expected
+        book = Book(Full(), lambda: 1000.0)
+        await book.open()
+        return book.backoffs(0.0)
 
-    asyncio.run(work(30.0, 1))  # 640 tokens take 32 s to read
-    asyncio.run(work(40.0, 0))
+    assert asyncio.run(crashed(CLEAN_AFTER + 1)) == {}
+    assert asyncio.run(crashed(CLEAN_AFTER - 1))["a"].in_a_row == 3
+    (ahead,) = asyncio.run(crashed(-30.0)).values()
+    assert ahead.crashes == [0.0], "a wall clock that was set back does not make the pause longer"
 
 
-def test_a_slot_that_others_followed_is_written_and_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "IDLE_SECONDS", 0.01)
-    monkeypatch.setattr(kept, "EMPTY_SECONDS", 0.02)
-
-    async def work() -> None:
-        house = House(tmp_path)
-        old, _ = await house.say(long("a"))
-        new, _ = await house.say(long("b"))
-        for _ in range(500):
-            await asyncio.sleep(0.01)
-            if house.server.slots[old] == "":
-                break
-        assert house.server.slots[new] == long("b")
-        assert (await house.say(long("a") + "!"))[1] == 640
-
-    asyncio.run(work())
+def test_decisions_of_another_day_are_shown_with_their_date() -> None:
+    noon = time.mktime((2026, 11, 30, 12, 0, 0, 0, 0, -1))
+    assert moment(noon - 60, noon) == "11:59:00"
+    assert moment(noon - 86_400, noon) == "2026-11-29 12:00:00"
 
 
-def test_a_request_that_was_refused_leaves_its_slot_unknown(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1)
-        slot = await house.cache.take(asking(long("a")))
-        house.cache.refused(slot)
-        assert slot.empty
-        await asyncio.wait_for(house.say(long("b")), 5)
-
-    asyncio.run(work())
+# -- a keeper that ended, and the next one
 
 
-def test_without_a_shelf_slots_are_given_all_the_same(tmp_path: Path) -> None:
-    async def work() -> None:
-        house = House(tmp_path, slots=1, keeps=False)
-        await house.say(long("a"))
-        assert (await house.say(long("a") + "b"))[1] == 640
-        await house.cache.leave()
-        assert house.server.asked == []
+def two_keepers(
+    path: Path, before: Callable[[Bench], Awaitable[None]], after: Callable[[Bench], Awaitable[None]]
+) -> None:
+    for work in (before, after):
 
-    asyncio.run(work())
+        async def one(found: KeptInStore, work: Callable[[Bench], Awaitable[None]] = work) -> None:
+            bench = Bench(room=10, book=Book(found))
+            await bench.keeper.open()
+            await work(bench)
+            await bench.keeper.close()
+            assert all(engine.ended for engine in bench.started)
+
+        kept_at(path, one)
 
 
-def test_the_family_says_what_must_be_the_same() -> None:
-    spec = EngineSpec("m", Path("m.gguf"), 2048, 4, 1, 0, 1.0, Path("log"), None)
-    families = {
-        family_of(spec, ["one"], "1"),
-        family_of(spec, ["two"], "1"),
-        family_of(spec, ["one"], "2"),
-        family_of(EngineSpec("m", Path("m.gguf"), 4096, 4, 1, 0, 1.0, Path("log"), None), ["one"], "1"),
-        family_of(EngineSpec("m", Path("m.gguf"), 2048, 8, 1, 0, 1.0, Path("log"), None), ["one"], "1"),
-    }
-    assert len(families) == 5
-    assert family_of(spec, ["b", "a"], "1") == family_of(spec, ["a", "b"], "1")
-    assert family_of(spec, ["a", "b"], "1").startswith(model_tag(["b", "a"]))
+def test_a_pinned_model_comes_back_and_keeps_its_keep_alive(tmp_path: Path) -> None:
+    async def before(bench: Bench) -> None:
+        for model in ("a", "gone", "bad"):
+            (await bench.keeper.ensure(model)).release()
+            bench.keeper.pin(model, True)
+        bench.keeper.keep("a", -1.0)
+        (await bench.keeper.ensure("other")).release()
+        bench.keeper.keep("other", 7.0)
+        await bench.keeper.flush()
+
+    async def after(bench: Bench) -> None:
+        bench.unknown.add("gone")
+        bench.failures["bad"] = EngineFailed("It does not start.")
+        await bench.keeper.bring_back()
+        table = bench.keeper.table()
+        assert [(row.name, row.pinned, row.keep_alive_s) for row in table.models] == [("a", True, None)]
+        assert table.pinned == ["a", "bad"], "what is gone from the disk is not pinned any more"
+        (await bench.keeper.ensure("other")).release()
+        assert next(row.keep_alive_s for row in bench.keeper.table().models if row.name == "other") == 7.0
+        (await bench.keeper.ensure("other", keep_alive=9.0)).release()
+        assert next(row.keep_alive_s for row in bench.keeper.table().models if row.name == "other") == 9.0
+        bench.keeper.keep("other", None)
+        row = next(row for row in bench.keeper.table().models if row.name == "other")
+        assert row.keep_alive_s == bench.keeper.rules.keep_alive
+        assert ("loaded", "a") in bench.kinds and ("pinned", "bad") in bench.kinds
+
+    two_keepers(tmp_path, before, after)
+
+
+def test_a_restart_does_not_restart_a_crash_loop(tmp_path: Path) -> None:
+    async def before(bench: Bench) -> None:
+        bench.failures["a"] = EngineFailed("It falls over.")
+        for _ in range(CRASHES_TO_BREAK):
+            with pytest.raises(EngineFailed):
+                await bench.keeper.ensure("a")
+            bench.now += 10
+
+    async def after(bench: Bench) -> None:
+        with pytest.raises(EngineBroken):
+            await bench.keeper.ensure("a")
+        assert bench.started == [], "it was not tried"
+        bench.keeper.disown("a")
+        (await bench.keeper.ensure("a")).release()
+
+    two_keepers(tmp_path, before, after)
+
+
+def test_the_first_load_is_admitted_with_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homefire.engines.null.Null.pid", property(lambda self: 77))
+
+    async def before(bench: Bench) -> None:
+        bench.memory.measured[77] = 8
+        (await bench.keeper.ensure("a")).release()
+        await settle()
+
+    async def after(bench: Bench) -> None:
+        (await bench.keeper.ensure("a")).release()
+        (row,) = bench.keeper.table().models
+        assert row.reserved_bytes == {HOST: 8}
+        assert row.load_s is not None
+
+    two_keepers(tmp_path, before, after)
+
+
+def test_what_a_load_is_called() -> None:
+    facts = Facts("llama", 1, "Q8_0", 2048, "")
+    spec, model = spec_of(), Model(ModelName("m"), "imported", Path("m.gguf"), 9, facts)
+    assert load_of(model, spec) == load_of(model, replace(spec, threads=7, log=Path("elsewhere")))
+    others = [
+        replace(spec, context=spec.context + 1),
+        replace(spec, slots=9),
+        replace(spec, gpu_layers=1),
+        replace(spec, batch=7),
+    ]
+    assert len({load_of(model, each) for each in (spec, *others)}) == 5
+    assert load_of(replace(model, size_bytes=1), spec) != load_of(model, spec), "another file, where none has a digest"

@@ -195,7 +195,7 @@ def test_roles(tmp_path: Path) -> None:
     async def story(home: Home) -> None:
         roles = Roles(home.store, home.library)
         await roles.open()
-        assert roles.roles() == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": ""}
+        assert roles.roles() == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": "", "vision": ""}
         await home.add("other")
         embedder = gguf((string_key("general.architecture", "bert"), u32_key("bert.pooling_type", 1)), TENSORS, DATA)
         await enter(home, "minilm", blob(home, embedder))
@@ -207,10 +207,15 @@ def test_roles(tmp_path: Path) -> None:
             await roles.set_roles({"rlm": "nobody"})
         again = Roles(home.store, home.library)
         await again.open()
-        assert again.roles() == roles.roles() == {"main": "other", "rlm": "pilot", "memory": "pilot", "embed": "minilm"}
+        with pytest.raises(InvalidRequest, match="no vision part"):
+            await roles.set_roles({"vision": "other"})
+        await enter(home, "eyes", blob(home, variant(1)), blob(home, variant(2), "eyes.gguf", "mmproj"))
+        await roles.set_roles({"vision": "eyes"})
+        set_so = {"main": "other", "rlm": "pilot", "memory": "pilot", "embed": "minilm", "vision": "eyes"}
+        assert again.roles() == {**set_so, "vision": ""} and roles.roles() == set_so
         await home.library.remove("minilm")
         await roles.set_roles({"main": ""})
-        assert roles.roles() == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": ""}
+        assert roles.roles() == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": "", "vision": "eyes"}
 
     with_home(tmp_path, story)
 

@@ -72,6 +72,7 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         found = watched(
             governor=lambda: {"levels": {"cpu heat": 2}, "decisions": []},
             crashes=lambda: {"pilot": 3},
+            pulls=lambda: {"done": 2, "failed": 1},
         )
         with_watched(house, found)
         secret = "a prompt that nobody may read"
@@ -83,6 +84,12 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         assert (await house.call("GET", "/not/a/route/at/all")).status == 404
         await house.call("POST", f"{AT}/keys", {"name": "the name of a key"})
         found.metrics.spent("pilot", Spent(7, 3, 20))
+        found.metrics.count("sandbox_kills_total", {"reason": "memory"})
+        found.metrics.count("policy_decisions_total", {"action": "ask", "rule": "sure"}, times=4)
+        await house.call("POST", f"{AT}/models/pilot/unload")
+        house.keeper.decisions.note("evicted", "pilot", "A model made room.", {"why": "room"})
+        house.keeper.decisions.note("evicted", "pilot", "Nobody said why.")
+        await house.call("POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": secret}]})
         reply = await house.call("GET", "/metrics")
         assert reply.status == 200
         assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -91,7 +98,7 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
             assert hidden not in text
         got = samples(text)
         asked = 'homefire_requests_total{method="%s",route="%s",status="%d"}'
-        assert got[asked % ("POST", "/v1/chat/completions", 200)] == 3
+        assert got[asked % ("POST", "/v1/chat/completions", 200)] == 4
         assert got[asked % ("GET", f"{AT}/conversations/{{id}}", 404)] == 1
         assert got[asked % ("GET", "refused", 401)] == 1
         assert got[asked % ("GET", "page", 404)] == 1
@@ -103,6 +110,22 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         assert got['homefire_model_leases{model="pilot"}'] == 0
         assert got["homefire_requests_waiting"] == 0
         assert got['homefire_restarts_total{child="pilot"}'] == 3
+        assert {name: n for name, n in got.items() if "pulls" in name} == {
+            'homefire_pulls_total{outcome="done"}': 2,
+            'homefire_pulls_total{outcome="failed"}': 1,
+        }
+        assert {name: n for name, n in got.items() if "evictions" in name} == {
+            'homefire_evictions_total{reason="asked"}': 1,
+            'homefire_evictions_total{reason="other"}': 1,
+            'homefire_evictions_total{reason="room"}': 1,
+        }
+        assert got['homefire_sandbox_kills_total{reason="memory"}'] == 1
+        assert got['homefire_policy_decisions_total{action="ask",rule="sure"}'] == 4
+        assert {name: n for name, n in got.items() if "errors" in name} == {
+            'homefire_errors_total{code="missing_key"}': 1,
+            'homefire_errors_total{code="unknown_conversation"}': 1,
+            'homefire_errors_total{code="unknown_route"}': 1,
+        }
         assert got['homefire_governor_level{rule="cpu heat"}'] == 2
         assert got["homefire_cpu_temperature_celsius"] == 71.5
         assert got['homefire_cpu_load_percent{core="1"}'] == 90.5
@@ -118,6 +141,14 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
 def test_what_is_not_shown_is_left_out() -> None:
     bare = Reading(1.0, CpuReading(), ())
     assert render(of_reading(bare)) == b""
+
+
+def test_only_what_stands_in_the_table_is_counted() -> None:
+    metrics = Metrics()
+    for name, labels in (("prompts_total", {}), ("sandbox_kills_total", {"model": "m"})):
+        with pytest.raises(KeyError):
+            metrics.count(name, labels)
+    assert b"prompts" not in render(metrics.families())
 
 
 def test_labels_are_escaped() -> None:

@@ -6,9 +6,11 @@ Does not cover: who decides what (`test_keeper_memory.py`), the terminal (`tests
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+from homefire.residency.kept_in_store import KeptInStore
 from tests.null.keeper_bench import Memory
 from tests.null.rig import AT, House, at_home
 
@@ -22,7 +24,7 @@ def chat(model: str, words: str = "hi") -> dict[str, Any]:
 def test_load_table_why_and_unload(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         assert (await house.call("GET", f"{AT}/residency")).json() == {
-            "models": [], "waiting": [], "devices": [], "pinned": [], "next_to_leave": None,
+            "models": [], "waiting": [], "devices": [], "pinned": [], "next_to_leave": None, "in_host_memory": [],
         }  # fmt: skip
         loaded = await house.call("POST", f"{AT}/models/pilot/load", {"keep_alive": 31_536_000, "pin": True})
         row = loaded.json()["model"]
@@ -32,11 +34,50 @@ def test_load_table_why_and_unload(tmp_path: Path) -> None:
         said = (await house.call("GET", f"{AT}/decisions?model=pilot")).json()["decisions"]
         assert [entry["kind"] for entry in said] == ["pinned", "shortened", "loaded"]
         assert len((await house.call("GET", f"{AT}/decisions?limit=1")).json()["decisions"]) == 1
+        kept = (await KeptInStore(house.store).load()).models
+        assert (kept["pilot"].pinned, kept["pilot"].keep_alive) == (True, 7 * 86_400), (
+            "it is on disk when the answer comes"
+        )
         gone = await house.call("POST", f"{AT}/models/pilot/unload")
+        assert (await KeptInStore(house.store).load()).models == {}
         assert gone.json() == {"name": "pilot", "unloaded": True}
         assert (await house.call("POST", f"{AT}/models/pilot/unload", {"now": True})).json()["unloaded"] is False
         found = (await house.call("GET", f"{AT}/residency")).json()
         assert found["models"] == found["pinned"] == []
+
+    at_home(tmp_path, work)
+
+
+def test_keep_alive_of_a_request(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        home = await house.conversation()
+        talk = f"{AT}/conversations/{home}/messages"
+        asks: list[tuple[str, dict[str, Any]]] = [
+            (CHAT, chat("pilot")),
+            (CHAT, {**chat("pilot"), "stream": True}),
+            ("/v1/completions", {"prompt": "hi"}),
+            (talk, {"content": "hi"}),
+            ("/api/generate", {"model": "pilot", "prompt": "hi"}),
+        ]
+        for number, (path, body) in enumerate(asks, 1):
+            said = await house.call("POST", path, {**body, "keep_alive": f"{number}m"})
+            assert said.status == 200, said.body
+            assert [row.keep_alive_s for row in house.keeper.table().models] == [60 * number], path
+        await house.call("POST", talk, {"content": "hi"})
+        answer = (await house.call("GET", f"{AT}/conversations/{home}")).json()["messages"][-1]["id"]
+        await house.call("POST", f"{talk}/{answer}/regenerate", {"keep_alive": -1})
+        assert [row.keep_alive_s for row in house.keeper.table().models] == [None]
+        assert (await house.call("POST", talk, {"content": "hi", "keep_alive": "soon"})).code == "invalid_request"
+        await house.call("POST", CHAT, {**chat("pilot"), "keep_alive": 0})
+        async with asyncio.timeout(5):
+            while house.keeper.table().models:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        # Anthropic's and Responses' own clients know no such field: there it stays unknown.
+        for path, body in (
+            ("/v1/messages", {**chat("pilot"), "max_tokens": 5}),
+            ("/v1/responses", {"model": "pilot", "input": "hi"}),
+        ):
+            assert (await house.call("POST", path, {**body, "keep_alive": 5})).status == 400
 
     at_home(tmp_path, work)
 
@@ -47,7 +88,7 @@ def test_bad_input(tmp_path: Path) -> None:
             ("POST", "/models/none/load", {}, "unknown_model"),
             ("POST", "/models/none/unload", {}, "unknown_model"),
             ("POST", "/models/pilot/load", {"keep_alive": "long"}, "invalid_request"),
-            ("POST", "/models/pilot/load", {"keep_alive": -2}, "invalid_request"),
+            ("POST", "/models/pilot/load", {"keep_alive": "-"}, "invalid_request"),
             ("POST", "/models/pilot/load", {"for": 1}, "invalid_request"),
             ("POST", "/models/pilot/unload", {"now": 1}, "invalid_request"),
             ("GET", "/decisions?limit=0", None, "invalid_request"),

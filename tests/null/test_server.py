@@ -307,10 +307,45 @@ def test_methods_and_query(tmp_path: Path) -> None:
         refused = await house.call("PUT", f"{AT}/conversations", {})
         assert (refused.status, refused.code) == (405, "method_not_allowed")
         assert "GET, POST" in refused.json()["error"]["next_step"]
+        # RFC 9110: a 405 says which methods there are (found by schemathesis).
+        assert refused.headers["allow"] == "GET, POST"
+        assert (await house.call("POST", "/")).headers["allow"] == "GET"
         for query in ("limit=0", "limit=201", "limit=x", "limit=nan", "before=-1", "before=inf", "colour=1"):
             assert (await house.call("GET", f"{AT}/conversations?{query}")).code == "invalid_request", query
         for query in ("limit=1", "limit=200&before=5", "q=%22%00*", "q=a&q=b", ""):
             assert (await house.call("GET", f"{AT}/conversations?{query}")).status == 200, query
+
+    at_home(tmp_path, work)
+
+
+def test_the_description_says_what_answers_look_like(tmp_path: Path) -> None:
+    """What schemathesis found: routes whose errors, status or need of a key were described wrongly."""
+
+    async def work(house: House) -> None:
+        described = (await house.call("GET", "/openapi.json")).json()["paths"]
+        for method, path, body in (
+            ("POST", "/api/chat", {"model": "none", "messages": []}),
+            ("POST", "/v1/messages", {"model": "none"}),
+            ("POST", "/v1/chat/completions", {"model": "none"}),
+        ):
+            answer = await house.call(method, path, body)
+            assert answer.status >= 400
+            default = described[path][method.lower()]["responses"]["default"]["content"]["application/json"]["schema"]
+            if "$ref" in default:
+                assert answer.code
+                continue
+            kinds = {"object": dict, "string": str}
+            for name, schema in default["properties"].items():
+                assert isinstance(answer.json()[name], kinds[schema["type"]]), (path, name)
+        emptied = await house.call("DELETE", f"{AT}/kept")
+        assert str(emptied.status) in described[f"{AT}/kept"]["delete"]["responses"]
+        without = {
+            (method.upper(), path)
+            for path, item in described.items()
+            for method, operation in item.items()
+            if operation.get("security") == []
+        }
+        assert without == {("GET", "/healthz"), ("POST", f"{AT}/login")}
 
     at_home(tmp_path, work)
 

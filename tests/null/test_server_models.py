@@ -159,7 +159,7 @@ def test_the_list_says_what_a_model_is_and_what_the_disk_has(tmp_path: Path) -> 
         await imported(house, tmp_path)
         found = (await house.call("GET", MODELS)).json()
         assert set(found) == {"default", "models", "disk", "roles"}
-        assert found["roles"] == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": None}
+        assert found["roles"] == {"main": "pilot", "rlm": "pilot", "memory": "pilot", "embed": None, "vision": None}
         size = len(small())
         assert (found["disk"]["used_bytes"], found["disk"]["quota_bytes"]) == (size, 0)
         assert found["disk"]["free_bytes"] > 0
@@ -254,7 +254,7 @@ def test_roles_are_given_taken_back_and_decide_who_answers(tmp_path: Path) -> No
         ):
             assert (await house.call("PUT", f"{AT}/roles", wrong)).code == code, wrong
         roles = (await house.call("GET", f"{AT}/roles")).json()["roles"]
-        assert roles == {"main": name, "rlm": "pilot", "memory": "pilot", "embed": None}, (
+        assert roles == {"main": name, "rlm": "pilot", "memory": "pilot", "embed": None, "vision": None}, (
             "a refused change changes nothing"
         )
         assert (await house.call("PUT", f"{AT}/roles", {"main": None})).json()["roles"]["main"] == "pilot"

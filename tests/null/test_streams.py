@@ -179,11 +179,11 @@ def test_partial_saves_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     saved: list[str] = []
     real = Conversations.save_partial
 
-    async def noted(self: Conversations, message_id: str, content: str) -> None:
+    async def noted(self: Conversations, message_id: str, content: str, by: dict[str, Any] | None = None) -> None:
         saved.append(content)
         if len(saved) == 2:
             raise DiskFull("The disk is full.")
-        await real(self, message_id, content)
+        await real(self, message_id, content, by)
 
     monkeypatch.setattr(Conversations, "save_partial", noted)
 

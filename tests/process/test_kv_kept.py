@@ -2,7 +2,7 @@
 
 Promises: what was read once is not read again (`cached_tokens` of the usage), the answer is the same as of a model that kept
 it in memory, and what belongs to a deleted conversation is gone.
-Does not cover: when it is worth it (`tests/null/test_kept.py`), how much faster it is (`homefire bench kv`).
+Does not cover: when it is worth it (`tests/null/test_kv_cache.py`), how much faster it is (`homefire bench kv`).
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ def test_over_a_swap_a_restart_and_a_kill(new_daemon: Callable[..., RunningDaemo
     assert length > 800 and cached < 100
     in_memory, _, cached = ask(daemon, LONG, first, "And now?")
     assert cached >= length, "in the slot"
+
+    # Another conversation that begins in the same way has its beginning from this one, which keeps its own slot.
+    wait_until(lambda: any(row["tokens"] >= length for row in kept(daemon)), 30)
+    other = LONG + " And now for something else: " + "word " * 200
+    assert ask(daemon, other)[2] > 0.9 * length
+    assert ask(daemon, LONG, first, "And now?")[2] >= length
 
     # Its model leaves and comes back.
     assert daemon.cli("unload", "pilot").returncode == 0

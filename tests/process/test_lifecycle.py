@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -115,10 +116,14 @@ def test_ctrl_c_while_up_still_prints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_daemon(new_daemon: NewDaemon) -> None:
     daemon = new_daemon()
-    for verb in (("status",), ("link",), ("chat", "hi"), ("models",), ("models", "remove", "x"), ("key", "show")):
-        refused(daemon.cli(*verb), "daemon_not_running")
-    for verb in (("status",), ("link",), ("chat", "hi"), ("models",), ("key", "show")):
-        assert "homefire up" in refused_as_json(daemon.cli(*verb, "--json"), "daemon_not_running")["next_step"]
+    verbs = [("status",), ("link",), ("chat", "hi"), ("models",), ("models", "remove", "x"), ("key", "show")]
+    with ThreadPoolExecutor(4) as pool:  # each is a process that mostly starts
+        plain = pool.map(lambda verb: daemon.cli(*verb), verbs)
+        as_json = pool.map(lambda verb: daemon.cli(*verb, "--json"), verbs)
+    for done in plain:
+        refused(done, "daemon_not_running")
+    for done in as_json:
+        assert "homefire up" in refused_as_json(done, "daemon_not_running")["next_step"]
     assert not daemon.home.exists(), "asking makes nothing"
 
 

@@ -155,6 +155,7 @@ def test_a_pull_stopped_in_the_middle_goes_on_in_the_next_daemon(hub: RunningHub
             assert (again.id, again.priority) == (download.id, 3)
             await second.pulls.downloads.wait(again.id)
             assert second.content("resumed") == data
+            assert second.pulls.outcomes == {"done": 1}
             model = second.library.get("resumed")
             assert (model.source, model.origin, model.digest) == (
                 "pulled",

@@ -95,6 +95,23 @@ def test_a_model_leaves_when_its_keep_alive_is_over(narrow: RunningDaemon) -> No
     assert asked(narrow, "why", "pilot", "--limit", "1")["decisions"][0]["kind"] == "evicted"
 
 
+def test_what_a_person_wished_survives_kill_9(narrow: RunningDaemon) -> None:
+    asked(narrow, "load", "other", "--pin", "--keep-alive", "3600")
+    before = asked(narrow, "why")["decisions"]
+    narrow.kill()
+    narrow.start()
+    wait_until(lambda: [row["state"] for row in asked(narrow, "ps")["models"]] == ["ready"], 60)
+    (row,) = asked(narrow, "ps")["models"]
+    assert (row["name"], row["pinned"], row["keep_alive_s"]) == ("other", True, 3600)
+    assert row["reserved_bytes"]["host"] >= row["measured_bytes"] > 0
+    after = asked(narrow, "why")["decisions"]
+    old = {entry["number"]: entry for entry in after}
+    # What was decided within the last half second may be missing.
+    kept = [entry for entry in before if entry["number"] in old]
+    assert len(kept) >= len(before) - 2 and all(old[each["number"]]["at"] == each["at"] for each in kept)
+    asked(narrow, "unload", "other")
+
+
 def test_a_cap_that_is_smaller_than_the_model(tmp_path: Path) -> None:
     running = RunningDaemon(tmp_path / "home", HOMEFIRE_MEMORY_CAP_MIB="20").start()
     try:

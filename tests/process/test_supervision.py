@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from homefire.errors import EngineFailed, MachineError
+from homefire.supervision import crash_dumps
 from homefire.supervision.child import Child, ChildSpec, log_tail
 from homefire.supervision.record import LOG_LIMIT
 from tests.conftest import ROOT, alive, command_lines, wait_until
@@ -71,6 +72,44 @@ async def failure(child: Child) -> EngineFailed:
     assert child.state == "ended"
     assert child.pid is None
     return caught.value
+
+
+def test_a_crash_leaves_a_dump_and_a_good_end_leaves_none(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with started(tmp_path, "--chatter", "nothing"):
+            (empty,) = tmp_path.glob("crash-*.txt")
+            assert not empty.read_bytes()
+            assert empty.stat().st_mode & 0o077 == 0
+        assert crash_dumps.written(tmp_path) == [] == list(tmp_path.glob("crash-*.txt"))
+        for signal_name in ("SIGSEGV", "SIGABRT"):
+            child = make(tmp_path, "--die", signal_name)
+            await child.start()
+            await child.wait()
+        newest, first = crash_dumps.written(tmp_path)
+        assert first.read_text("utf-8").startswith("Fatal Python error: Segmentation fault")
+        assert newest.read_text("utf-8").startswith("Fatal Python error: Aborted")
+        assert "child.py" in newest.read_text("utf-8"), "it names the functions"
+        hung = make(tmp_path, "--stuck")
+        await hung.start()
+        await hung.abort("gave no answer")
+        assert "Fatal Python error: Aborted" in crash_dumps.written(tmp_path)[0].read_text("utf-8")
+
+    run(scenario())
+
+
+def test_only_the_newest_dumps_are_kept(tmp_path: Path) -> None:
+    for number in range(crash_dumps.KEPT + 3):
+        file = tmp_path / f"crash-engine-{number}.txt"
+        file.write_text("x", "utf-8")
+        os.utime(file, (number, number))
+    (empty := tmp_path / "crash-daemon-1.txt").touch()
+    (other := tmp_path / "daemon.log").touch()
+    crash_dumps.ended(tmp_path / "crash-engine-0.txt")
+    assert [path.name for path in crash_dumps.written(tmp_path)] == [f"crash-engine-{n}.txt" for n in range(12, 2, -1)]
+    assert empty.exists(), "its process may still run"
+    crash_dumps.sweep(tmp_path)
+    assert not empty.exists()
+    assert other.exists()
 
 
 def test_life(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ describe("roles and disk", () => {
   it("gives each role a field with its name", () => {
     shelf.desk.models.set({ default: null, models: [MODEL], roles: { main: "qwen3-4b", rlm: "pilot", memory: "pilot", embed: null } });
     const html = draw(createElement(Roles, { shelf }));
-    expect([...html.matchAll(/<label class="field"><span>([^<]*)/g)].map(([, name]) => name)).toEqual(["Main", "Reader", "Memory", "Embeddings"]);
+    expect([...html.matchAll(/<label class="field"><span>([^<]*)/g)].map(([, name]) => name)).toEqual(["Main", "Reader", "Memory", "Embeddings", "Vision"]);
   });
 
   it("measures against the quota, else against the disk", () => {

@@ -11,7 +11,9 @@ import { ROLE_WORDS } from "./words";
 /** The models that can have a role. One that has it already stays in the list, whatever it is. */
 export function candidates(role: string, list: ModelList): Model[] {
   const kind = role === "embed" ? "embedding" : "chat";
-  return list.models.filter((model) => (model.kind ?? "chat") === kind || list.roles?.[role] === model.name);
+  const can = (model: Model) =>
+    (model.kind ?? "chat") === kind && (role !== "vision" || Boolean(model.files?.some((file) => file.role === "mmproj")));
+  return list.models.filter((model) => can(model) || list.roles?.[role] === model.name);
 }
 
 export function Roles({ shelf }: { shelf: Shelf }) {
@@ -31,7 +33,7 @@ export function Roles({ shelf }: { shelf: Shelf }) {
               value={list.roles?.[role] ?? ""}
               onChange={(event) => void shelf.setRoles({ [role]: event.target.value || null })}
             >
-              {(role === "embed" || !list.roles?.[role]) && <option value="">None</option>}
+              {(role === "embed" || role === "vision" || !list.roles?.[role]) && <option value="">None</option>}
               {candidates(role, list).map((model) => (
                 <option key={model.name} value={model.name}>
                   {model.name}

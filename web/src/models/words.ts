@@ -31,6 +31,7 @@ export const ROLE_WORDS: Record<string, { name: string; what: string }> = {
   rlm: { name: "Reader", what: "Reads long texts piece by piece (rlm)" },
   memory: { name: "Memory", what: "Sums up what is to be remembered" },
   embed: { name: "Embeddings", what: "Turns texts into vectors, for search" },
+  vision: { name: "Vision", what: "Looks at images; sending them comes with a later version" },
 };
 
 export const roleName = (role: string): string => ROLE_WORDS[role]?.name ?? role;

@@ -49,11 +49,20 @@ function Siblings({ message, siblings, go }: { message: Message; siblings: reado
   );
 }
 
+/** "qwen", or "pilot for qwen" where another than the one that was asked for answered. */
+export const by = (model: string, answered?: string): string => (answered && answered !== model ? `${answered} for ${model}` : model);
+
+/** Who was asked before the one that answered, and why that failed. */
+export function askedBefore({ answered_by }: Message): string | undefined {
+  const failed = answered_by?.failed ?? [];
+  return failed.length ? `Asked before: ${failed.map((one) => `${one.name} (${one.code})`).join(", ")}` : undefined;
+}
+
 function Figures({ message }: { message: Message }) {
-  const { timings, usage, model } = message;
+  const { timings, usage, model, answered_by } = message;
   return (
     <ul className="figures" aria-label="About this answer">
-      {model && <li>{model}</li>}
+      {model && <li title={askedBefore(message)}>{by(model, answered_by?.name)}</li>}
       {timings?.tokens_per_second != null && <li title="How fast it was written">{formatRate(timings.tokens_per_second)}</li>}
       {timings?.time_to_first_token_s != null && (
         <li title="Time to first token">first token {formatSeconds(timings.time_to_first_token_s)}</li>

@@ -37,6 +37,8 @@ export interface Message {
   created_at: number;
   usage: Usage | null;
   timings: Timings | null;
+  /** Who gave the answer, and who was asked before; null while nobody has begun it. */
+  answered_by?: { name: string; failed: { name: string; code: string }[] } | null;
 }
 
 export interface ConversationHead {
@@ -94,7 +96,7 @@ export interface Disk {
   free_bytes: number;
 }
 
-/** Which model does what: main, rlm, memory, embed. */
+/** Which model does what: main, rlm, memory, embed, vision. */
 export type Roles = Record<string, string | null>;
 
 export interface ModelList {
