@@ -27,6 +27,7 @@ _ESCAPABLE = frozenset("^$\\.*+?()[]{}|/")
 _SETS, _CHARACTERS = frozenset("dDsSwW"), {"n": "\n", "t": "\t"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _ASCII = "".join(map(chr, range(128)))
+_IN_WORDS = frozenset(each for each in _ASCII if _WORD.fullmatch(each))
 _NO_WORD = str.maketrans({each: " " for each in _ASCII if not _WORD.fullmatch(each)})
 Needs = tuple[frozenset[str], ...]
 
@@ -111,7 +112,8 @@ def _places(text: str, keys: Iterable[str]) -> Iterator[int]:
     for key in keys:
         at = text.find(key)
         while at >= 0:
-            yield at
+            if at == 0 or text[at - 1] not in _IN_WORDS:
+                yield at
             at = text.find(key, at + 1)
 
 

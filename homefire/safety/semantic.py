@@ -30,7 +30,7 @@ FALSE_REFUSALS = 0.015
 # Logistic regression by plain descent; chosen by cross-validation on the examples (docs/log.md).
 STEPS, RATE, DECAY = 100, 4.0, 0.03
 # Characters that a small model reads whole; more pieces than that are not looked at, and the finding says so.
-PIECE, MOST_PIECES, BATCH = 600, 64, 32
+PIECE, MOST_PIECES, BATCH = 600, 16, 32
 
 
 @dataclass(frozen=True, slots=True)
