@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import sys
 
-from bench import fair, fetch, fit, kv, policy, quantize, router, slots, start, swap, verify
+from bench import auth, fair, fetch, fit, kv, policy, quantize, router, slots, start, swap, verify
 from bench.report import Report
 
 BENCHES = {
     "start": start.measure,
+    "auth": auth.measure,
     "router": router.measure,
     "slots": slots.measure,
     "fair": fair.measure,

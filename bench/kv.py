@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.random_model import NAME, write_random
+from bench.random_model import LAYERS, NAME, WIDTH, make
 from bench.report import Report
 from bench.world import World, running_daemon
 from homefire.client import Homefire
@@ -37,7 +37,8 @@ async def measure() -> Report:
     kept: list[float] = []
     again: list[float] = []
     with tempfile.TemporaryDirectory(prefix="homefire-kv-") as folder, running_daemon() as world:
-        file = write_random(Path(folder) / f"{NAME}.gguf")
+        file = Path(folder) / f"{NAME}.gguf"
+        make(file, LAYERS, WIDTH)
         wire = Wire(("127.0.0.1", world.port), world.key, f"127.0.0.1:{world.port}")
         await _call(wire, f"{AT}/models/import", {"path": str(file)})
         turns = [{"role": "user", "content": " ".join(f"item {number}" for number in range(ITEMS))}]

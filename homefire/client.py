@@ -24,11 +24,14 @@ from homefire.errors import (
     InternalError,
     RequestTimeout,
     ShuttingDown,
+    TlsNotReady,
     from_envelope,
 )
 from homefire.paths import Paths, default_home
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 TIMEOUT_SECONDS = 30.0
@@ -55,11 +58,13 @@ class Homefire:
         """To the daemon of `home` (default: HOMEFIRE_HOME), or to `url` with `key`. Raises DaemonNotRunning."""
         import httpx2
 
+        trust: ssl.SSLContext | bool = True
         if not url:
             paths = Paths(home or default_home())
             url, key = find_daemon(paths), key or read_local_key(paths)
+            trust = trust_of(paths)
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return cls(httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False))
+        return cls(httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False, verify=trust))
 
     @classmethod
     def over(cls, transport: httpx2.BaseTransport, url: str, key: str) -> Homefire:
@@ -159,6 +164,25 @@ def find_daemon(paths: Paths) -> str:
         return str(json.loads(paths.address.read_text("utf-8"))["url"])
     except (OSError, ValueError, KeyError, TypeError):
         raise DaemonNotRunning(f"No daemon runs on {paths.home}.") from None
+
+
+def trust_of(paths: Paths) -> ssl.SSLContext | bool:
+    """How the home's own daemon is known over TLS: by the very certificate that it names, whatever name is in it."""
+    try:
+        named = json.loads(paths.address.read_text("utf-8")).get("certificate")
+        if not named:
+            return True
+        import ssl
+
+        pem = Path(named).read_text("ascii")
+        end = "-----END CERTIFICATE-----"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # the certificate is pinned: no other one is trusted, so no name is needed
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=pem[: pem.index(end) + len(end)])  # the daemon's own, not its chain
+    except (OSError, ValueError, AttributeError):
+        raise TlsNotReady(f"The certificate that {paths.address} names cannot be read.") from None
+    return context
 
 
 def read_local_key(paths: Paths) -> str:

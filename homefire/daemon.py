@@ -2,8 +2,8 @@
 
 Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
 everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
-Promises: one daemon a home (a lock that the kernel releases, whatever happens); an address that is not this machine's own is
-refused; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
+Promises: one daemon a home (a lock that the kernel releases, whatever happens); nothing listens before the rules of
+`server/listen.py` hold; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
 Does not cover: running as a system service (`packaging/`, not in this version).
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
+import importlib.metadata
 import json
 import logging
 import logging.handlers
@@ -28,18 +28,17 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import homefire
 from homefire import settings as settings_module
-from homefire.engines.engine import SMALL_BYTES, Engine, EngineSpec
+from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BadSetting, BindRefused, HomefireError, HomeInUse, MachineError, PortInUse, UnsupportedModel
+from homefire.errors import BadSetting, HomefireError, HomeInUse, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
 from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
@@ -47,6 +46,7 @@ from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
 from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta, Usage
 from homefire.models import catalogue
+from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.installed import Model
@@ -56,26 +56,31 @@ from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, default_home, from_os
+from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.sizing import MemoryLimits, Sizing
+from homefire.residency.tuned import Tuned
+from homefire.residency.tuner import Tuner, is_trial
+from homefire.residency.tuning import Tuning
 from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.answering import Answering, Asking
 from homefire.server.floors import require_floors
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
+from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
-from homefire.server.protocol import TimedProtocol
+from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
-from homefire.settings import Settings
-from homefire.store import Blobs, Conversations, Engines, Keys, Safety, Store
+from homefire.server.tuning_routes import TuningRooms
+from homefire.settings import Settings, open_secrets
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
@@ -116,7 +121,7 @@ def main() -> int:
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _crash_dump(paths), _listen(settings) as listening:
+        with _only_daemon(paths), _crash_dump(paths), listen(settings, paths) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
@@ -141,20 +146,23 @@ def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
 class Daemon:
     """The rooms of one running daemon."""
 
-    def __init__(self, paths: Paths, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, paths: Paths, settings: Settings, listening: Listening) -> None:
         self.paths = paths
         self.settings = settings
         self.listening = listening
         self.started = time.time()
-        port = listening.getsockname()[1]
-        self.url = f"http://{'[::1]' if settings.host == '::1' else '127.0.0.1'}:{port}"
+        port = listening.tcp.getsockname()[1]
+        self.url = listening.url
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
         self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
         self.roles = Roles(self.store, self.library)
+        self.adapters = Adapters(self.library)
         self.holds = Holds()
         self.conversations = Conversations(self.store)
-        self.authority = Authority(Keys(self.store), paths, f"homefire_{port}")
+        self.authority = Authority(
+            Keys(self.store), paths, f"homefire_{port}", Audit(self.store), off=settings.auth == "off"
+        )
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
         self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
@@ -165,11 +173,18 @@ class Daemon:
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
+        self.tuned = Tuned(
+            self.store, self.library, _engine_build(), lambda: detect(with_gpus=settings.gpu_layers != 0)
+        )
         self.keeper = self._make_keeper(settings)
+        self.tuner = Tuner(
+            self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
+            usual=lambda: 0 if settings.threads else compute_threads(),
+        )  # fmt: skip
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.far = FarEngines(Engines(self.store), paths.secrets, far_limits)
+        self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
         self.hook = _hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = _Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
@@ -206,6 +221,7 @@ class Daemon:
         await asyncio.to_thread(self.kv.open, self._has_family)
         await self.roles.open()
         await self.advice.open()
+        await self.tuned.open()
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -217,8 +233,9 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
-        port = self.listening.getsockname()[1]
-        identity = Identity(self.url, self.paths.home, self._default_model, self.started, self._unready)
+        identity = Identity(
+            self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
+        )
         workshop = Workshop(self.library, self.paths, self.blobs)
         return build_app(
             Rooms(
@@ -229,16 +246,17 @@ class Daemon:
                     self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
                 ),
                 conversations=self.conversations,
-                hosts=tuple(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")),
+                hosts=self.listening.hosts,
                 body_limit=self.settings.body_mib * 2**20,
                 written=self._written,
                 window=lambda name: self._spec(name).context,
                 watched=self.watched,
                 far=self.far,
                 kv=self.kv,
-                gate=Gate(self.guard, self.watched.metrics.decided),
+                gate=Gate(self.guard, self.watched.metrics.count),
                 telemetry=self.telemetry,
                 spans=self.spans or NoSpans(),
+                tuning=TuningRooms(self.tuner, self.tuned),
             )
         )
 
@@ -246,7 +264,7 @@ class Daemon:
         """From open to closed; returns after SIGTERM or SIGINT."""
         try:
             app = await self.open()
-            server = _make_server(app)
+            server = _make_server(app, self.listening)
             self._serving = True
             house = asyncio.ensure_future(self._keep_house())
             governing = asyncio.ensure_future(
@@ -257,8 +275,10 @@ class Daemon:
             self._announce()
             self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
+            if self.settings.auth == "off":
+                log.warning("keys are off (setting auth): every program on this machine may use this daemon")
             try:
-                await server.serve(sockets=[self.listening])
+                await server.serve()
             finally:
                 self._serving = False
                 house.cancel()
@@ -317,12 +337,14 @@ class Daemon:
         return Keeper(self._make_engine, rules, sizes, make_smaller=smaller, loaded=self._loaded, book=book)
 
     def _make_engine(self, name: str, smaller: bool = False) -> Engine:
-        self.holds.check(name)
-        model = self.library.get(name)
+        self.holds.check(base_of(name))
+        model = self.library.get(base_of(name))
         if model.facts.kind == "speech":
             raise UnsupportedModel(f"'{name}' hears or speaks; it cannot be asked to write.", param="model")
+        require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
+        spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
-        return LlamaCpp(spec, self.restarts, self.watched.metrics.spent, self._keeping(spec))
+        return LlamaCpp(spec, self.restarts, spent, self._keeping(spec))
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -335,35 +357,46 @@ class Daemon:
         return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
-        """How the model is loaded; `smaller`: the second time, after the memory ran out."""
-        model = self.library.get(name)
+        """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
+        model, worker = self.library.get(base_of(name)), WorkerName(name)
         small = model.size_bytes < SMALL_BYTES
         whole = min(model.facts.context_length or LARGEST_DEFAULT_CONTEXT, LARGEST_DEFAULT_CONTEXT)
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
+        trial = self.tuner.trial(name)
+        way = trial or (self.tuned.way(model.name) if chats else Tuning())
+        threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
+        batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
+        adapters = self.adapters.of_engine(name) if chats and trial is None else []
         spec = EngineSpec(
-            name=model.name,
+            name=worker,
             path=model.path,
             context=max(min(context, SMALLEST_CONTEXT), context // 2) if smaller else context,
             slots=max(1, slots // 2) if smaller else slots,
-            threads=max(1, int(compute_threads(self.settings.threads) * self.levers.threads)),
+            threads=max(1, int(compute_threads(threads) * self.levers.threads)),
             gpu_layers=self.settings.gpu_layers,
             load_seconds=self.settings.load_seconds,
-            log=self.paths.engine_log(model.name),
-            socket=self.paths.engine_socket(model.name),
+            log=self.paths.engine_log(worker),
+            socket=self.paths.engine_socket(worker),
             kind=model.facts.kind,
-            batch=self.levers.batch_size if chats else 0,
+            batch=batch,
             hang_seconds=self.settings.hang_seconds,
+            adapters=tuple(AdapterFile(str(each.digest), each.path) for each in adapters),
+            drafting=self.tuned.drafting(way),
+            kv_type=way.kv_type,
+            flash_attention=way.flash_attention,
+            logical_batch=logical,
         )
-        if not chats or not self.settings.kv_quota_mib:
+        # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
+        if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:
             return spec
-        family = family_of(spec, _identity(model), version("xllamacpp"))
+        family = family_of(spec, _identity(model), _engine_build())
         return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:
         """What the child really took goes into the next estimate."""
-        if engine.pid is not None and self._serving:
+        if engine.pid is not None and self._serving and not is_trial(name):
             self._beside(self._measure(name, process_memory(engine.pid)))
 
     def _written(self, name: str, usage: Usage, rate: float) -> None:
@@ -378,6 +411,7 @@ class Daemon:
 
     async def _time(self, name: str, filled: int, rate: float) -> None:
         try:
+            name = base_of(name)
             if self.library.get(name).size_bytes < SMALL_BYTES:  # bound by its overhead, not by the memory
                 return
             if (
@@ -389,10 +423,15 @@ class Daemon:
 
     async def _measure(self, name: str, taken: int) -> None:
         try:
-            spec = self._spec(name)
+            spec, name = self._spec(name), base_of(name)
+            if spec.adapters or spec.drafting.model:  # the estimate is of the model alone
+                return
             shared = self.library.get(name).size_bytes >= SMALL_BYTES  # then all slots share one context
             context = spec.context if shared else spec.context * spec.slots
-            found = await asyncio.to_thread(self.advice.fit, name, context, spec.slots)
+            found = await asyncio.to_thread(
+                self.advice.fit, name, context, spec.slots, spec.kv_type, micro_batch=spec.batch,
+                flash_attention=spec.flash_attention is not False,
+            )  # fmt: skip
             # What lies on a GPU does not show in the process's memory.
             if found.gpu_bytes or found.total_bytes < SMALLEST_MEASURED:
                 return
@@ -434,6 +473,8 @@ class Daemon:
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "url": self.url, "started_at": self.started}
+        if self.listening.certificate is not None:
+            facts["certificate"] = str(self.listening.certificate.absolute())
         part = self.paths.address.with_suffix(".new")
         try:
             part.write_text(json.dumps(facts), "utf-8")
@@ -505,6 +546,12 @@ class _Levers:
         """A context window as it is to be now."""
         return tokens if self.context >= 1 else max(min(tokens, SMALLEST_CONTEXT), int(tokens * self.context))
 
+    def batches(self, batch: int, logical: int) -> tuple[int, int]:
+        """The batches of a load, as tuned, but no larger than the governor allows."""
+        if self.batch_size and self.batch_size < (batch or USUAL_BATCH):
+            return self.batch_size, 0
+        return batch, logical
+
     def set_threads(self, share: float) -> None:
         self.threads = share
 
@@ -571,6 +618,14 @@ def _user_folder(paths: Paths) -> Path:
         return paths.home
 
 
+def _engine_build() -> str:
+    """Names the build that runs models here. What was measured with another says nothing of this one."""
+    try:
+        return f"xllamacpp {importlib.metadata.version('xllamacpp')}"
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def _machine() -> Machine:
     return detect(with_gpus=True)
 
@@ -584,7 +639,7 @@ def _run(daemon: Daemon) -> None:
         uvloop.run(daemon.serve())
 
 
-def _make_server(app: Any) -> Any:
+def _make_server(app: Any, listening: Listening) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -595,6 +650,22 @@ def _make_server(app: Any) -> Any:
                 with contextlib.suppress(ValueError):
                     signal.signal(number, lambda *_: self.handle_exit(signal.SIGTERM, None))
             yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            # uvicorn's own knows no limit of time for the greeting of TLS, and one protocol for all sockets.
+            await self.lifespan.startup()
+            self.servers = []
+            loop = asyncio.get_running_loop()
+            given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+            tls: dict[str, Any] = {}
+            if listening.tls is not None:
+                tls = {"ssl": listening.tls, "ssl_handshake_timeout": HEAD_SECONDS}
+            tcp = partial(TimedProtocol, **given)
+            self.servers.append(await loop.create_server(tcp, sock=listening.tcp, backlog=BACKLOG, **tls))
+            if listening.unix is not None:
+                unix = partial(PeerProtocol, **given)
+                self.servers.append(await loop.create_unix_server(unix, sock=listening.unix, backlog=BACKLOG))
+            self.started = True
 
     config = uvicorn.Config(
         app,
@@ -608,7 +679,6 @@ def _make_server(app: Any) -> Any:
         date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        backlog=1024,
     )
     return Server(config)
 
@@ -647,25 +717,6 @@ def _who(address: Path) -> str:
         return f" (pid {facts['pid']}, {facts['url']})"
     except (OSError, ValueError, KeyError):
         return ""
-
-
-@contextlib.contextmanager
-def _listen(settings: Settings) -> Iterator[socket.socket]:
-    """A listening socket. Raises BindRefused or PortInUse."""
-    if settings.host not in settings_module.LOOPBACK:
-        raise BindRefused(f"'{settings.host}' would open Homefire to other machines, which is refused for now.")
-    host = "127.0.0.1" if settings.host == "localhost" else settings.host
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as listening:
-        if sys.platform != "win32":  # there it would let two programs share the port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, settings.port))
-            listening.listen(1024)
-        except OSError as problem:
-            if problem.errno == errno.EADDRINUSE:
-                raise PortInUse(f"Another program listens on port {settings.port}.") from None
-            raise MachineError(f"{host}:{settings.port} cannot be listened on: {problem.strerror}.") from None
-        yield listening
 
 
 def _log_to(paths: Paths) -> None:

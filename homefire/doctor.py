@@ -27,6 +27,7 @@ from homefire.models import read_header
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName, Paths
 from homefire.server.floors import require_floors
+from homefire.server.listen import check_rules
 from homefire.server.page import FOLDER
 from homefire.store.database import connect, require_sqlite
 
@@ -104,7 +105,10 @@ async def _disk(paths: Paths) -> Check:
 
 
 async def _settings(paths: Paths) -> Check:
-    settings_module.load(paths.config)
+    found = settings_module.load(paths.config)
+    check_rules(found)
+    if found.auth == "off":
+        return Check("settings", "warning", "auth is off: no keys are asked for", "Set auth to on.")
     return Check("settings", "ok", str(paths.config) if paths.config.exists() else "defaults")
 
 

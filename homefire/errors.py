@@ -139,6 +139,25 @@ class KeyNeeded(ClientError):
     type = "permission_error"
 
 
+class MissingScope(ClientError):
+    """The key is valid, but may not do this."""
+
+    code = "missing_scope"
+    status = 403
+    type = "permission_error"
+    default_step = "Use a key that has the scope; make one with: homefire key add NAME --scope SCOPE"
+
+
+class RateLimited(ClientError):
+    """The key has used up one of its limits. `retry_after` is in seconds."""
+
+    retry_after: int = 1
+    code = "rate_limited"
+    status = 429
+    type = "rate_limit_error"
+    default_step = "Wait for the seconds that Retry-After names."
+
+
 class UnknownRoute(ClientError):
     """No route has this path."""
 
@@ -240,6 +259,14 @@ class ModelPinned(ClientError):
     default_step = "Unpin it first: homefire models unpin NAME"
 
 
+class AdapterMismatch(ClientError):
+    """The adapter was made for another model: another architecture, other shapes, or another file."""
+
+    code = "adapter_mismatch"
+    status = 422
+    default_step = "Import it again for the model that it was made for: homefire models import FILE --base NAME"
+
+
 class BadModelFile(ClientError):
     """The file is not a sound GGUF: truncated, corrupt, or of a kind that cannot be run."""
 
@@ -271,10 +298,20 @@ class BadSetting(ClientError):
 
 
 class BindRefused(ClientError):
-    """Listening beyond this machine is not offered yet: it would stand open to the network."""
+    """Listening beyond this machine needs TLS and keys; without them it would stand open to the network."""
 
     code = "bind_refused"
-    default_step = "Use 127.0.0.1. To reach it from elsewhere, use an ssh tunnel: ssh -L 7373:127.0.0.1:7373 HOST"
+    default_step = (
+        "Make certificates with: homefire tls init, then set tls to 1. Or use 127.0.0.1 and an ssh tunnel: "
+        "ssh -L 7373:127.0.0.1:7373 HOST"
+    )
+
+
+class TlsNotReady(ClientError):
+    """TLS is on, or was asked for, and its certificate or key is missing, wrong, or open to others."""
+
+    code = "tls_not_ready"
+    default_step = "Make them with: homefire tls init"
 
 
 class EngineNotGranted(ClientError):
@@ -510,6 +547,13 @@ class CheckoutNeeded(DaemonError):
 
     code = "checkout_needed"
     default_step = "Clone the repository and run it there."
+
+
+class PackageMissing(DaemonError):
+    """A part of Homefire that is installed only if it is wanted (an extra)."""
+
+    code = "package_missing"
+    default_step = "Install the extra that docs/dependencies.md names."
 
 
 class KernelsMissing(DaemonError):

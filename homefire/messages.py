@@ -73,8 +73,9 @@ class Form:
 class ChatRequest:
     """A chat to continue. `tool_choice` is auto, none, required, or the name of one tool; `logprobs` is how many
     alternatives to give for each token (None: no log probabilities); `think` switches the reasoning of a model that can
-    do without it (None: as its template has it); `keep_alive`: seconds that the model stays in memory afterwards (negative:
-    for good; None: as it is set); `cache_key` names the conversation it belongs to ("": none), whose KV cache goes with it."""
+    do without it (None: as its template has it); `adapters` are LoRA adapters, each the sha256 of its file and its scale;
+    `keep_alive`: seconds that the model stays in memory afterwards (negative: for good; None: as it is set); `cache_key` names
+    the conversation it belongs to ("": none), whose KV cache goes with it."""
 
     model: str
     messages: tuple[Message, ...]
@@ -89,11 +90,12 @@ class ChatRequest:
     think: bool | None = None
     keep_alive: float | None = None
     cache_key: str = ""
+    adapters: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionRequest:
-    """A text to continue, without a chat template."""
+    """A text to continue, without a chat template; `adapters` as in `ChatRequest`."""
 
     model: str
     prompt: str
@@ -104,6 +106,7 @@ class CompletionRequest:
     include_usage: bool = False
     keep_alive: float | None = None
     cache_key: str = ""
+    adapters: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +191,13 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What the answer cost. `tokens_per_second` is the engine's own decoding rate, None where it does not say."""
+    """What the answer cost. `tokens_per_second` is the engine's own decoding rate, None where it does not say;
+    `drafted` tokens were proposed by a draft and `drafted_accepted` of them taken, None where nothing drafts."""
 
     usage: Usage
     tokens_per_second: float | None = None
+    drafted: int | None = None
+    drafted_accepted: int | None = None
 
 
 Event = TextDelta | ReasoningDelta | ToolCallDelta | Finish | UsageReport

@@ -48,6 +48,23 @@ class ModelName(str):
         return super().__new__(cls, text)
 
 
+class WorkerName(ModelName):
+    """The name of an engine beside a model's own: BASE+ADAPTER for one with adapters, NAME~WORD for one that is measured. What
+    stands between the signs are model names. Raises InvalidRequest otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> WorkerName:
+        for part in re.split(r"[+~]", text):
+            ModelName(part)
+        return str.__new__(cls, text)
+
+
+def base_of(name: str) -> str:
+    """The model that an engine of this name runs."""
+    return re.split(r"[+~]", name, maxsplit=1)[0]
+
+
 class KeyName(str):
     """A key's name as a person gives it: 1 to 64 printable characters. Raises InvalidRequest otherwise."""
 
@@ -111,6 +128,10 @@ class Paths:
         self.kv = home / "cache" / "kv"
         self.policy = home / "policy.toml"
         self.vectors = home / "cache" / "vectors"
+        self.tls = home / "tls"
+        self.tls_authority = self.tls / "ca.pem"
+        self.tls_certificate = self.tls / "certificate.pem"
+        self.tls_key = self.tls / "key.pem"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"
@@ -155,13 +176,21 @@ class Paths:
         """
         if sys.platform == "win32":
             return None
-        path = self.run / f"{_file_name(model)}.sock"
+        return self._socket(_file_name(model), model)
+
+    def daemon_socket(self) -> Path | None:
+        """The daemon's own unix socket (setting `unix_socket`), as `engine_socket`."""
+        # A model's name never begins with a dash.
+        return None if sys.platform == "win32" else self._socket("-daemon", "-daemon")
+
+    def _socket(self, file_name: str, name: str) -> Path:
+        path = self.run / f"{file_name}.sock"
         if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
             return path
         tag = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"homefire-{os.getuid()}-{tag}"
         make_private_folder(folder)
-        return folder / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.sock"
+        return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.sock"
 
     def prepare(self) -> None:
         """Makes the folders. Raises HomeNotWritable or DiskFull, each with the next step."""

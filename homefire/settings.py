@@ -7,6 +7,7 @@ Does not cover: where state lives (`paths.py`), and `HOMEFIRE_HOME`, which has t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
-from homefire.errors import BadSetting
+from homefire.errors import BadSetting, PackageMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,23 @@ def _row(default: Any, help: str, low: int | None = None, high: int | None = Non
 class Settings:
     """The values in force; its fields are the table."""
 
-    host: str = _row("127.0.0.1", "Address to listen on: only this machine's own (127.0.0.1, ::1, localhost) for now.")
+    host: str = _row("127.0.0.1", "Address to listen on; one that other machines reach needs tls = 1 and auth = on.")
     port: int = _row(7373, "Port of the web page and of every API; 0 takes any free one.", 0, 65535)
+    auth: str = _row("on", "on, or off: no keys on this machine's own address; each start and page says so loudly.")
+    allowed_hosts: str = _row("", "Names and addresses under which other machines ask, with commas; no wildcards.")
+    tls: int = _row(0, "1: speak TLS, with tls_cert and tls_key or the files of `homefire tls init`.", 0, 1)
+    tls_cert: str = _row("", "A certificate file (PEM, with its chain); empty: the one of `homefire tls init`.")
+    tls_key: str = _row("", "Its key file (PEM, 0600, without a password).")
+    secrets: str = _row(
+        "file", "Where keys of far engines are kept: file (secrets.toml, 0600) or keyring (the system's)."
+    )
+    unix_socket: int = _row(0, "1: listen on a unix socket in the home's folder `run` too, for this user alone.", 0, 1)
     model: str = _row(
         "", "Model that answers when a request names none; empty: the one of the role main, else the pilot."
     )
-    threads: int = _row(0, "Threads a model computes with; 0: physical cores less one, at least one.", 0, 1024)
+    threads: int = _row(
+        0, "Threads a model computes with; 0: as tuned, else physical cores less one, at least one.", 0, 1024
+    )
     context: int = _row(0, "Context window in tokens; 0: the model's own, at most 8192.", 0, 10_000_000)
     slots: int = _row(0, "Answers a model works on at once; 0: 8 for files under 100 MB, 4 for others.", 0, 256)
     gpu_layers: int = _row(-1, "Layers to keep on a GPU; -1: as many as fit, 0: none.", -1, 10_000)
@@ -129,7 +141,6 @@ SETTINGS: tuple[Setting, ...] = tuple(
 REMOVED: Mapping[str, str] = {}
 
 MOST_SECRET = 4096
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def load(config: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -182,6 +193,74 @@ def write_secret(file: Path, engine: str, secret: str) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     part.replace(file)
+
+
+class FileSecrets:
+    """Keys of far engines in `secrets.toml`: see `read_secret` and `write_secret`."""
+
+    def __init__(self, file: Path) -> None:
+        self.where = file
+
+    def read(self, engine: str) -> str:
+        """The engine's key, "" if it has none."""
+        return read_secret(self.where, engine)
+
+    def write(self, engine: str, secret: str) -> None:
+        """Keeps it; "" takes it out."""
+        write_secret(self.where, engine, secret)
+
+
+class RingSecrets:
+    """The same in the system's keyring, under one service for each home. Raises BadSetting where the system has none, or one that
+    is locked, and PackageMissing without the extra. May wait for a person: call it in a thread."""
+
+    def __init__(self, file: Path) -> None:
+        self.where = file
+        self._service = f"homefire {file.parent}"
+        try:
+            import keyring
+            from keyring.errors import KeyringError, PasswordDeleteError
+        except ImportError:
+            raise PackageMissing(
+                "The keyring needs the package 'keyring'.", "Install it: pip install 'homefire[keyring]'"
+            ) from None
+        self._ring, self._failed, self._absent = keyring, KeyringError, PasswordDeleteError
+        self.read("homefire")  # one that does not open is told at the start
+
+    def read(self, engine: str) -> str:
+        """The engine's key, "" if it has none."""
+        try:
+            return self._ring.get_password(self._service, engine) or ""
+        except self._failed as problem:
+            raise self._closed(problem) from None
+
+    def write(self, engine: str, secret: str) -> None:
+        """Keeps it; "" takes it out."""
+        try:
+            if secret:
+                self._ring.set_password(self._service, engine, secret)
+            else:
+                with contextlib.suppress(self._absent):
+                    self._ring.delete_password(self._service, engine)
+        except self._failed as problem:
+            raise self._closed(problem) from None
+
+    def _closed(self, problem: Exception) -> BadSetting:
+        return BadSetting(
+            f"The system's keyring does not open ({type(problem).__name__}).",
+            "Unlock it, or set secrets to file.",
+            param="secrets",
+        )
+
+
+Secrets = FileSecrets | RingSecrets
+
+
+def open_secrets(where: str, file: Path) -> Secrets:
+    """What the setting `secrets` says. Raises BadSetting, PackageMissing."""
+    if where not in ("file", "keyring"):
+        raise BadSetting(f"'secrets' is '{where[:40]}'; it may be file or keyring.", param="secrets")
+    return FileSecrets(file) if where == "file" else RingSecrets(file)
 
 
 def _secrets(file: Path) -> Mapping[str, Any]:

@@ -58,6 +58,8 @@ def _daemon() -> dict[str, Any]:
         return _check("daemon", "ok", "does not run", "")
     except HomefireError as problem:
         return _check("daemon", "wrong", problem.message, problem.next_step)
+    if status["auth"] == "off":
+        return _check("daemon", "warning", "runs with KEYS OFF: every program here may use it", "Set auth to on.")
     broken = [model["name"] for model in status["models"] if model["state"] == "broken"]
     if broken:
         return _check(

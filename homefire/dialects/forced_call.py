@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,8 +42,9 @@ def read_probe(body: bytes) -> bool:
     return _PROBE.name.encode() in body
 
 
-def render(request: ChatRequest, template_shows_tools: bool) -> bytes:
-    """The body for llama.cpp's chat route. A template that shows no tools gets them in a system message."""
+def render(request: ChatRequest, template_shows_tools: bool, scales: Sequence[float] = ()) -> bytes:
+    """The body for llama.cpp's chat route. A template that shows no tools gets them in a system message; `scales` as
+    `llamacpp.add_scales` takes them."""
     named = request.tool_choice.removeprefix("function:") if ":" in request.tool_choice else None
     allowed = [tool for tool in request.tools if named in (None, tool.name)]
     messages = request.messages
@@ -59,7 +61,7 @@ def render(request: ChatRequest, template_shows_tools: bool) -> bytes:
         logprobs=None,
         form=Form("json_schema", _schema(allowed)),
     )
-    body = msgspec.json.decode(llamacpp.render_chat(plain))
+    body = msgspec.json.decode(llamacpp.render_chat(plain, scales))
     body.setdefault("chat_template_kwargs", {})["tools"] = llamacpp.tools_json(request.tools)
     return _encode(body)
 

@@ -49,9 +49,19 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def render_chat(request: ChatRequest) -> bytes:
-    """The body for `CHAT_PATH`."""
-    return _encode(_chat_body(request))
+def render_chat(request: ChatRequest, scales: Sequence[float] = ()) -> bytes:
+    """The body for `CHAT_PATH`; `scales` as `add_scales` takes them."""
+    return _encode(add_scales(_chat_body(request), scales))
+
+
+def add_scales(body: dict[str, Any], scales: Sequence[float]) -> dict[str, Any]:
+    """The body with the scale of every adapter that the server has, in their order.
+
+    All of them, always: the server keeps what a slot has computed if a list names none, whatever adapter computed it.
+    """
+    if scales:
+        body["lora"] = [{"id": at, "scale": scale} for at, scale in enumerate(scales)]
+    return body
 
 
 def _chat_body(request: ChatRequest) -> dict[str, Any]:
@@ -88,13 +98,13 @@ def tools_json(tools: Iterable[Tool]) -> list[dict[str, Any]]:
     ]
 
 
-def render_completion(request: CompletionRequest) -> bytes:
-    """The body for `COMPLETION_PATH`."""
+def render_completion(request: CompletionRequest, scales: Sequence[float] = ()) -> bytes:
+    """The body for `COMPLETION_PATH`; `scales` as `add_scales` takes them."""
     body: dict[str, Any] = {"prompt": request.prompt, "echo": request.echo}
     _add_common(body, request.sampling, request.stream, request.include_usage)
     if request.logprobs is not None:
         body["logprobs"] = request.logprobs
-    return _encode(body)
+    return _encode(add_scales(body, scales))
 
 
 def _add_common(body: dict[str, Any], sampling: Sampling, stream: bool, include_usage: bool) -> None:
@@ -324,7 +334,12 @@ def _garbled() -> EngineGarbled:
 def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> UsageReport:
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
     rate = timings.get("predicted_per_second")
-    return UsageReport(Usage(usage["prompt_tokens"], usage["completion_tokens"], cached), rate)
+    return UsageReport(
+        Usage(usage["prompt_tokens"], usage["completion_tokens"], cached),
+        rate,
+        timings.get("draft_n"),
+        timings.get("draft_n_accepted"),
+    )
 
 
 # What the server says of every answer under way when one token more does not fit into the cache that its slots share.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 TAIL = 2048
 _TIMINGS = re.compile(
     rb'"timings":\{"cache_n":(\d{1,9}),"prompt_n":(\d{1,9}),"prompt_ms":(\d{1,12}(?:\.\d{1,12})?)[^{}]*?"predicted_n":(\d{1,9})'
+    rb'(?:[^{}]*?"draft_n":(\d{1,9}),"draft_n_accepted":(\d{1,9}))?'
 )
 
 _REASON = re.compile(rb'"finish_reason": ?"([a-z_]{1,40})"')
@@ -22,12 +23,14 @@ _COMPLETION = re.compile(rb'"completion_tokens": ?(\d{1,9})')
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens: of the prompt that were kept from before, of the prompt that were read, and written; `read_ms` is what reading
-    took."""
+    """Tokens: of the prompt that were kept from before, of the prompt that were read, and written; proposed by a draft, and of
+    those the ones that were taken (0 where nothing drafts). `read_ms` is what reading took."""
 
     cached: int
     read: int
     written: int
+    drafted: int = 0
+    accepted: int = 0
     read_ms: float = 0.0
 
 
@@ -59,5 +62,17 @@ def read_spent(tail: bytes) -> Spent | None:
     found = _TIMINGS.findall(tail)
     if not found:
         return None
-    cached, read, read_ms, written = found[-1]
-    return Spent(int(cached), int(read), int(written), float(read_ms))
+    cached, read, read_ms, written, drafted, accepted = found[-1]
+    return Spent(int(cached), int(read), int(written), int(drafted or 0), int(accepted or 0), float(read_ms))
+
+
+# At the end of a whole answer in OpenAI's form, and in the last chunk of a stream that reports its usage.
+_TOTAL = re.compile(rb'"total_tokens":\s?(\d{1,9})')
+
+
+def read_total(tail: bytes) -> int | None:
+    """Tokens of prompt and answer together, from the last bytes of an answer; None where they do not say it."""
+    if (spent := read_spent(tail)) is not None:
+        return spent.cached + spent.read + spent.written
+    found = _TOTAL.findall(tail)
+    return int(found[-1]) if found else None

@@ -20,7 +20,7 @@ CHAT = frozenset({"tools", "forced_tool", "named_tool", "one_call", "json_object
 TEXT = frozenset({"logprobs", "echo"})
 DRAWING = frozenset({"seed", "logit_bias", "penalties", "top_k", "min_p", "repeat_penalty", "ignore_eos"})
 VECTORS = frozenset({"embeddings", "token_inputs", "dimensions", "truncate"})
-FEATURES = CHAT | TEXT | DRAWING | VECTORS | {"completions", "count_tokens", "rerank"}
+FEATURES = CHAT | TEXT | DRAWING | VECTORS | {"completions", "count_tokens", "rerank", "adapters"}
 
 HONOURS: dict[str, frozenset[str]] = {
     "llamacpp": FEATURES,
@@ -66,6 +66,8 @@ def needs(request: Request) -> Iterator[tuple[str, str]]:
             yield "token_inputs", "input"
         return
     yield from _drawing(request.sampling)
+    if request.adapters:  # where an engine elsewhere has adapters, they have names as models have
+        yield "adapters", "adapters"
     if request.logprobs is not None:
         yield "logprobs", "logprobs"
     if isinstance(request, CompletionRequest):

@@ -20,7 +20,7 @@ Does not cover: starting again after a crash. An engine object lives once; `resi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -41,11 +41,36 @@ SMALL_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """A LoRA adapter that an engine has beside its model: the sha256 of its file, and where that lies."""
+
+    digest: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Drafting:
+    """Speculative decoding. `mode` is "" (none), one of `NGRAMS`, or "draft": the model at `path`, called `model`, proposes up to
+    `tokens` at once (0: the engine's own number)."""
+
+    mode: str = ""
+    model: str = ""
+    path: Path | None = None
+    tokens: int = 0
+
+
+# Proposals out of the text so far, as llama.cpp names them; they need no second model.
+NGRAMS = ("ngram-simple", "ngram-map-k", "ngram-map-k4v", "ngram-mod", "ngram-cache")
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
     """What to run and how. `context` is in tokens for each answer, `slots` answers at once; `socket` is a
     path that ends in .sock (llama.cpp tells it from a host name by that); None means a loopback port; `kind` is "chat",
-    "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own; after `hang_seconds` without an
-    answer it counts as hung (0: never); `kept` is the folder where it may write KV caches."""
+    "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own, `logical_batch` how many are
+    handed over at once (0: as many, or the engine's own); after `hang_seconds` without an answer it counts as hung (0: never);
+    `adapters` are loaded with scale 0; `kv_type` is the type of the KV cache; `flash_attention` None: as the engine chooses;
+    `kept` is the folder where it may write KV caches."""
 
     name: str
     path: Path
@@ -60,6 +85,11 @@ class EngineSpec:
     batch: int = 0
     hang_seconds: float = 30.0
     kept: Path | None = None
+    adapters: tuple[AdapterFile, ...] = ()
+    drafting: Drafting = Drafting()
+    kv_type: str = "F16"
+    flash_attention: bool | None = None
+    logical_batch: int = 0
 
 
 def require_kind(name: str, kind: str, wanted: str) -> None:
@@ -75,6 +105,7 @@ def require_kind(name: str, kind: str, wanted: str) -> None:
     step = {
         "embedding": "Use it at /v1/embeddings, or name another model.",
         "rerank": "Use it at /v1/rerank, or name another model.",
+        "adapter": f"Name it with its base: BASE+{name}. See: homefire models show {name}",
     }.get(kind, "")
     raise WrongModelKind(f"'{name}' is a model of the kind '{kind}' and cannot chat.", step, param="model")
 
@@ -141,6 +172,15 @@ class Counts(Protocol):
     async def count(self, request: ChatRequest) -> int:
         """The tokens of the whole prompt: what `Usage.prompt_tokens` says when the request is answered. Raises as `chat`, but
         for ContextOverflow: a prompt of any length is counted."""
+        ...
+
+
+@runtime_checkable
+class Adapts(Protocol):
+    """What an engine adds to the socket if a request may name LoRA adapters (`ChatRequest.adapters`)."""
+
+    def has_adapters(self, digests: Iterable[str]) -> bool:
+        """Whether it was started with all of these. A request for another raises EngineFailed."""
         ...
 
 

@@ -63,8 +63,8 @@ class Keeping:
 
 def family_of(spec: EngineSpec, files: Iterable[str], build: str) -> str:
     """The name of all that must be the same for a KV cache to be used again: the model's files (their digests, or what else
-    tells them from others), the engine's build, the context and its slots."""
-    facts = [build, spec.context, spec.slots, spec.kind]
+    tells them from others), the engine's build, the context, its slots and the form of the cache."""
+    facts = [build, spec.context, spec.slots, spec.kind, spec.kv_type, spec.flash_attention]
     return f"{model_tag(files)}-{_tag(facts)}"
 
 

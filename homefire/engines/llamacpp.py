@@ -3,7 +3,7 @@ systems without them).
 
 Promises: the daemon loads no native model code; requests beyond the child's slots wait here, in order; an answer that is
 closed frees its slot, because its connection is closed and the server then cancels the task.
-Does not cover: LoRA, images (not in this version); what embeddings need beyond asking (`embedding.py`); which slot a request
+Does not cover: images (not in this version); what embeddings need beyond asking (`embedding.py`); which slot a request
 gets, and KV caches over the engine's end (`kv_cache.py`).
 """
 
@@ -13,7 +13,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
@@ -123,17 +123,29 @@ class LlamaCpp:
     async def chat(self, request: ChatRequest) -> Answer:
         require_kind(self.name, self.spec.kind, "chat")
         if forced_call.is_forced(request):
-            body = forced_call.render(request, await self._template_shows_tools())
+            body = forced_call.render(request, await self._template_shows_tools(), self._scales(request))
             return ForcedCallAnswer(await self._ask(llamacpp.CHAT_PATH, body, False, request), request)
-        return await self._ask(llamacpp.CHAT_PATH, llamacpp.render_chat(request), request.stream, request)
+        body = llamacpp.render_chat(request, self._scales(request))
+        return await self._ask(llamacpp.CHAT_PATH, body, request.stream, request)
 
     async def complete(self, request: CompletionRequest) -> Answer:
         require_kind(self.name, self.spec.kind, "chat")
-        body = llamacpp.render_completion(request)
+        body = llamacpp.render_completion(request, self._scales(request))
         answer = await self._ask(llamacpp.COMPLETION_PATH, body, request.stream, request)
         if request.logprobs is not None or request.include_usage:
             answer.rewrite = OldCompletion(request.stream)
         return answer
+
+    def has_adapters(self, digests: Iterable[str]) -> bool:
+        """As `Adapts.has_adapters`."""
+        return set(digests) <= {each.digest for each in self.spec.adapters}
+
+    def _scales(self, request: ChatRequest | CompletionRequest) -> list[float]:
+        """The scale of each adapter that the child has."""
+        asked = dict(request.adapters)
+        if not self.has_adapters(asked):
+            raise EngineFailed(f"The engine of '{self.name}' was started without the adapter that is asked for.")
+        return [asked.get(each.digest, 0.0) for each in self.spec.adapters]
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         require_kind(self.name, self.spec.kind, "embedding")
@@ -311,4 +323,20 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "kind": spec.kind,
         "batch": spec.batch,
         "kept": None if spec.kept is None else str(spec.kept),
+        "logical_batch": spec.logical_batch,
+        "adapters": [str(each.path) for each in spec.adapters],
+        # As llama-server spells them.
+        "spec_type": "draft-simple" if spec.drafting.mode == "draft" else spec.drafting.mode,
+        "draft": None if spec.drafting.path is None else str(spec.drafting.path),
+        "draft_max": spec.drafting.tokens,
+        "cache_type_k": spec.kv_type.lower(),
+        "cache_type_v": spec.kv_type.lower(),
+        "flash_attention": _flash_attention(spec),
     }
+
+
+def _flash_attention(spec: EngineSpec) -> str:
+    """ "on", "off", or "" for the engine's own choice, which may be off: that cannot read quantized values."""
+    if spec.flash_attention is None:
+        return "" if spec.kv_type == "F16" else "on"
+    return "on" if spec.flash_attention else "off"

@@ -69,8 +69,11 @@ def _parameters(arguments: dict[str, Any]) -> Any:
     found.verbosity = WARNINGS
     if batch := arguments.get("batch"):
         found.n_ubatch = batch
-        found.n_batch = max(batch, 64)
-    if arguments["kind"] != "chat":
+        found.n_batch = max(batch, arguments["logical_batch"], 64)
+    if arguments["kind"] == "chat":
+        _quicken(found, arguments)
+        _adapt(found, arguments["adapters"])
+    else:
         _embed(found, arguments["context"], slots)
     if arguments["kind"] == "rerank":
         _rank(found)
@@ -82,6 +85,44 @@ def _parameters(arguments: dict[str, Any]) -> Any:
         found.port = 0
         found.api_keys = [os.environ.pop("HOMEFIRE_ENGINE_KEY")]
     return found
+
+
+def _quicken(found: Any, arguments: dict[str, Any]) -> None:
+    """What was tuned: the types of the KV cache, flash attention, who drafts."""
+    from xllamacpp import common_speculative_type, ggml_type, llama_flash_attn_type
+
+    for name in ("cache_type_k", "cache_type_v"):
+        setattr(found, name, getattr(ggml_type, f"GGML_TYPE_{arguments[name].upper()}"))
+    if flash := arguments["flash_attention"]:
+        word = {"on": "ENABLED", "off": "DISABLED"}[flash]
+        found.flash_attn_type = getattr(llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{word}")
+    if not (kind := arguments["spec_type"]):
+        return
+    name = kind.replace("-", "_").upper()
+    found.speculative.types = [getattr(common_speculative_type, f"COMMON_SPECULATIVE_TYPE_{name}")]
+    if arguments["draft"] is not None:
+        draft = found.speculative.draft
+        draft.mparams.path = arguments["draft"]
+        draft.n_gpu_layers = arguments["gpu_layers"]
+        draft.cpuparams.n_threads = draft.cpuparams_batch.n_threads = arguments["threads"]
+        draft.n_max = arguments["draft_max"] or draft.n_max
+
+
+def _adapt(found: Any, paths: list[str]) -> None:
+    """Adapters, switched off until a request gives them a scale."""
+    if not paths:
+        return
+    from xllamacpp import CommonAdapterLoraInfo
+
+    adapters = []
+    for path in paths:
+        one = CommonAdapterLoraInfo()
+        one.path, one.scale = path, 0.0
+        adapters.append(one)
+    found.lora_adapters = adapters
+    found.lora_init_without_apply = True
+    # The server's cache of finished prompts does not know which adapter computed them, and gives them to any request.
+    found.cache_ram_mib = 0
 
 
 def _embed(found: Any, context: int, slots: int) -> None:

@@ -14,12 +14,12 @@ import hashlib
 import re
 import secrets
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from homefire.engines.embedding import check_dimensions, shortened, too_long
 from homefire.engines.engine import require_kind
 from homefire.engines.rendered import render_pieces
-from homefire.errors import ContextOverflow, EngineDied
+from homefire.errors import ContextOverflow, EngineDied, EngineFailed
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -42,14 +42,24 @@ CONTEXT, WIDTH = 64, 32
 
 class Null:
     """An Engine. `delay` is the seconds between two words, `fail_after` kills it after that many words of one answer; a chat of
-    more than `window` words does not fit (0: any fits)."""
+    more than `window` words does not fit (0: any fits). It has the `adapters`, by their sha256, and notes in `adapted` which each
+    request asked for."""
 
-    def __init__(self, name: str, delay: float = 0.0, fail_after: int | None = None, kind: str = "chat") -> None:
+    def __init__(
+        self,
+        name: str,
+        delay: float = 0.0,
+        fail_after: int | None = None,
+        kind: str = "chat",
+        adapters: Iterable[str] = (),
+    ) -> None:
         self.name = name
         self.kind = kind
         self.delay = delay
         self.fail_after = fail_after
         self.window = 0
+        self.adapters = frozenset(adapters)
+        self.adapted: list[tuple[tuple[str, float], ...]] = []
         self.running = 0
         self._ended = asyncio.Event()
         self._cause = ""
@@ -87,7 +97,17 @@ class Null:
             )
             problem.limit = self.window
             raise problem
+        self._adapt(request)
         return NullAnswer(self, request, _events(request))
+
+    def has_adapters(self, digests: Iterable[str]) -> bool:
+        """As `Adapts.has_adapters`."""
+        return set(digests) <= self.adapters
+
+    def _adapt(self, request: ChatRequest | CompletionRequest) -> None:
+        if not self.has_adapters(digest for digest, _ in request.adapters):
+            raise EngineFailed(f"The engine of '{self.name}' was started without the adapter that is asked for.")
+        self.adapted.append(request.adapters)
 
     async def count(self, request: ChatRequest) -> int:
         """As `Counts.count`: words."""
@@ -103,6 +123,7 @@ class Null:
 
     async def complete(self, request: CompletionRequest) -> NullAnswer:
         self._require("chat")
+        self._adapt(request)
         return NullAnswer(self, request, _said(request.prompt, request.prompt, request.sampling.max_tokens))
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:

@@ -203,8 +203,11 @@ class Advice:
         quantization: str = "",
         *,
         machine: Machine | None = None,
+        micro_batch: int = 0,
+        flash_attention: bool = True,
     ) -> Report:
-        """How a model fits, installed or of the catalogue; `context` 0: a usual one; on this machine now, or on `machine`.
+        """How a model fits, installed or of the catalogue; `context` 0: a usual one; on this machine now, or on `machine`;
+        `micro_batch` 0: the engine's own.
 
         Raises UnknownModel, InvalidRequest (no such quantization, a context beyond the model's, no dimensions known),
         BadModelFile.
@@ -212,7 +215,10 @@ class Advice:
         model = self._installed(name, quantization)
         asked = _of_file(model) if model is not None else _of_row(self._catalogue.get(name), quantization)
         most = max(header.context_length for header in asked.headers)
-        load, machine = _settled(Load(context, slots, type_k=kv, type_v=kv), most), machine or self.machine()
+        asked_load = Load(context, slots, type_k=kv, type_v=kv, flash_attention=flash_attention)
+        if micro_batch:
+            asked_load = replace(asked_load, micro_batch=micro_batch)
+        load, machine = _settled(asked_load, most), machine or self.machine()
         device, room = device_of(machine), room_of(machine)
         architecture = asked.headers[0].architecture
         found = fit(asked.headers, load, room, projector=asked.projector, bar=self._loads.bar(architecture, device))

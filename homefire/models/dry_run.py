@@ -26,6 +26,7 @@ from homefire.errors import EngineFailed, KernelsMissing
 from homefire.models.fit import Load
 from homefire.models.gguf import TENSOR_TYPES
 from homefire.models.native import Native
+from homefire.supervision.record import INHERITED
 
 MIB = 1 << 20
 MEMORY_LIMIT = 8 << 30  # of address space: the library itself, and graphs of some thousand nodes
@@ -72,7 +73,8 @@ def dry_run(path: Path, loads: Sequence[Load], seconds: float = 60.0, *, really:
 def _child(name: str, job: str, seconds: float) -> tuple[list[str], str]:
     """Lines that the child printed, and the end of what it complained of."""
     argv = [sys.executable, "-m", "homefire.models.dry_run", job]
-    calm = {**os.environ, "GGML_NO_BACKTRACE": "1"}  # an abort would start a debugger and take seconds
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    calm = {**environment, "GGML_NO_BACKTRACE": "1"}  # an abort would start a debugger and take seconds
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=seconds, check=False, errors="replace", env=calm

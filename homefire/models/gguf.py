@@ -10,6 +10,7 @@ Does not cover: the weights' values, and whether llama.cpp knows the architectur
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,8 @@ class Tensor:
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a header says. `parameters` counts elements of all tensors; `quantization` is the type most of them have;
-    `keys` holds the metadata, long arrays as their length only; `table` every tensor in the file's order."""
+    `keys` holds the metadata, long arrays as their length only; `table` every tensor in the file's order; `vocabulary` the sha256
+    of its list of tokens, "" if there is none."""
 
     version: int
     architecture: str
@@ -69,6 +71,7 @@ class Header:
     tensors: int
     keys: dict[str, Any] = field(repr=False)
     table: tuple[Tensor, ...] = field(repr=False, default=())
+    vocabulary: str = ""
 
     @property
     def description(self) -> str:
@@ -101,6 +104,7 @@ class _Window:
         self._name = name
         self._bytes = bytearray()
         self.at = 0
+        self.vocabulary = ""
 
     def refuse(self, why: str) -> NoReturn:
         raise BadModelFile(f"{self._name} is not a sound GGUF file: {why}.")
@@ -154,6 +158,11 @@ class _Window:
         self.at = at
         self.need(0)
 
+    def digest_from(self, start: int) -> str:
+        """The sha256 of what was passed over since `start`."""
+        with memoryview(self._bytes) as seen:
+            return hashlib.sha256(seen[start : self.at]).hexdigest()
+
     def skip(self, count: int) -> None:
         if self.at + count > self.size:
             self.need(count)
@@ -200,6 +209,7 @@ def _parse(window: _Window) -> Header:
         tensors=tensor_count,
         keys=keys,
         table=table,
+        vocabulary=window.vocabulary,
     )
 
 
@@ -214,7 +224,10 @@ def _value(window: _Window, kind: int, name: str) -> Any:
     if count > MAX_ARRAY:
         window.refuse(f"the array '{name[:80]}' claims {count:,} elements")
     if element == _STRING:
+        start = window.at
         window.skip_texts(count, f"the array '{name[:80]}'")
+        if name == "tokenizer.ggml.tokens":
+            window.vocabulary = window.digest_from(start)
         return count
     if element not in _SCALARS:
         window.refuse(f"the array '{name[:80]}' has elements of the type {element}")

@@ -40,7 +40,8 @@ def new_name(text: str) -> ModelName:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What of a header is worth keeping. `kind`: "chat", "embedding", "rerank", or "speech" for what is no GGUF file."""
+    """What of a header is worth keeping. `kind`: "chat", "embedding", "rerank", "adapter", or "speech" for what is
+    no GGUF file."""
 
     architecture: str
     parameters: int
@@ -94,6 +95,8 @@ class Model:
 
 def kind_of(architecture: str, keys: Mapping[str, Any] = NOTHING) -> str:
     """What a model is for, by its header's architecture and keys."""
+    if keys.get("general.type") == "adapter":
+        return "adapter"
     pooling = keys.get(f"{architecture}.pooling_type", 0)
     if pooling == RANK:
         return "rerank"

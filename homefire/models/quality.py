@@ -74,8 +74,11 @@ def agreement(before: Sequence[Mapping[int, float]], after: Sequence[Mapping[int
     return Agreement(same / len(before), divergence / len(before), len(before))
 
 
-async def compare(before: Path, after: Path, kind: str, progress: Progress) -> dict[str, Any]:
-    """What the change from one file to the other costs; both are asked by the engine in a child (`quality_child`).
+async def compare(
+    before: Path, after: Path, kind: str, progress: Progress, caches: tuple[str, str] = ("F16", "F16")
+) -> dict[str, Any]:
+    """What the change from one file to the other costs; both are asked by the engine in a child (`quality_child`). `caches`: the
+    types of their KV caches.
 
     Of a chat model {"perplexity": {"before", "after"}, "same_token_pct", "tokens"}, of an embedder {"cosine": {"worst", "fifth",
     "mean", "count"}}; {"skipped": why} where the memory does not hold the larger file. Raises EngineFailed, TaskDied.
@@ -83,5 +86,5 @@ async def compare(before: Path, after: Path, kind: str, progress: Progress) -> d
     need, room = max(before.stat().st_size, after.stat().st_size), detect().memory_available_bytes
     if need > room:  # it would be read from the disk again and again, for hours
         return {"skipped": f"the larger file has {need / 1e9:.1f} GB, the memory {room / 1e9:.1f} GB free"}
-    given = {"before": str(before), "after": str(after), "kind": kind, "threads": compute_threads()}
+    given = {"before": str(before), "after": str(after), "kind": kind, "threads": compute_threads(), "caches": caches}
     return await task.run("homefire.models.quality_child", given, after, progress)

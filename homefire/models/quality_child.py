@@ -1,7 +1,7 @@
 """The child that compares two files of one model: perplexity and predictions of a chat model, vectors of an embedder.
 
 Run as `python -m homefire.models.quality_child JSON` (see `task`): {"before", "after": paths, "kind": "chat" or "embedding",
-"threads"}.
+"threads", "caches": types of the two KV caches}.
 Promises: both files read the same texts, of this project, in windows of at most 256 tokens; one file is in memory at a time.
 Does not cover: how well the model answers at all: the texts are few, so the figures compare two files and nothing else.
 """
@@ -15,10 +15,12 @@ from typing import Any
 
 from homefire.errors import EngineFailed
 from homefire.models import quality
+from homefire.models.gguf import TENSOR_TYPES
 from homefire.models.native import Batch, Native
 from homefire.models.task import Progress, child
 
 WINDOW = 256
+_TYPES = {name: number for number, (name, _, _) in TENSOR_TYPES.items()}
 TEXTS = (
     "The harbour was quiet when the last ferry came in. Two men tied it to the pier, looked at the sky and went "
     "home without a word.",
@@ -49,7 +51,7 @@ TEXTS = (
 class Reader:
     """One file in memory. Use it as a context manager."""
 
-    def __init__(self, native: Native, path: str, embeds: bool, threads: int) -> None:
+    def __init__(self, native: Native, path: str, embeds: bool, threads: int, cache: str) -> None:
         self._native, self._library, self._embeds = native, native.library, embeds
         model, context = native.parameters()
         model.n_gpu_layers = 0
@@ -57,6 +59,7 @@ class Reader:
         context.n_outputs_max, context.n_seq_max = WINDOW, 1
         context.n_threads = context.n_threads_batch = threads
         context.embeddings = embeds
+        context.type_k = context.type_v = _TYPES[cache]
         native.log.clear()
         self._model, self._context = native.load(path, model, context)
         if not self._model or not self._context:
@@ -141,8 +144,8 @@ def work(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         raise EngineFailed(f"This build of the engine cannot be asked directly: {problem}.") from None
     embeds = arguments["kind"] == "embedding"
     found: list[list[Any]] = []
-    for place in ("before", "after"):
-        with Reader(native, arguments[place], embeds, arguments["threads"]) as reader:
+    for place, cache in zip(("before", "after"), arguments["caches"], strict=True):
+        with Reader(native, arguments[place], embeds, arguments["threads"], cache) as reader:
             answers: list[Any] = []
             for text in TEXTS:
                 answers.append(reader.vector(text) if embeds else reader.scores(text))

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from homefire.errors import BadSource, EngineFailed, InvalidRequest, ModelExists, TaskDied
-from homefire.models import bundle, quality
+from homefire.errors import BadSource, EngineFailed, InvalidRequest, ModelExists, TaskDied, UnsupportedModel
+from homefire.models import adapters, bundle, quality
+from homefire.models.adapters import Adapters
 from homefire.models.bundle import Bundle, Manifest, Member
 from homefire.models.convert import convert, weight_files
 from homefire.models.gguf import read_header
@@ -74,9 +75,11 @@ class Workshop:
         """Makes a smaller model from an installed one, which stays. `new_name` "": its own and the recipe's. `measure`: its
         provenance says under "quality" what was lost (`quality.compare`).
 
-        Raises UnknownModel, ModelExists, QuotaExceeded, and what `quantize.quantize` raises.
+        Raises UnknownModel, ModelExists, QuotaExceeded, UnsupportedModel, and what `quantize.quantize` raises.
         """
         model = self._library.get(name)
+        if model.facts.kind == adapters.KIND:
+            raise UnsupportedModel(f"'{name}' is an adapter; it is a few megabytes and stays as it is.", param="name")
         wanted = self._free(new_name or f"{name}-{recipe.lower()}")
         size = (await asyncio.to_thread(preview, model.path, recipe)).size
         self._library.require_quota(size)
@@ -100,20 +103,27 @@ class Workshop:
         with self._library.holding(model.digests):
             return await _whole(asyncio.to_thread(_export, model, target, progress))
 
-    async def bring(self, path: Path, name: str, progress: Progress) -> Model:
+    async def bring(
+        self, path: Path, name: str, progress: Progress, base: str = "", known: Mapping[str, Any] = NOTHING
+    ) -> Model:
         """Takes in a GGUF file (of a split one the first part, the others beside it), a bundle (folder or tar), or a folder of
-        safetensors, which is converted to F16. `name` "": the bundle's own, else the file's.
+        safetensors, which is converted to F16. `name` "": the bundle's own, else the file's. Of an adapter, `base` is the model
+        that it is for ("": the only one that it fits), and `known` is added to its provenance, such as how it was made.
 
-        Raises ModelExists, BadModelFile, DigestMismatch, PickleRefused, InvalidRequest, DiskFull, QuotaExceeded.
+        Raises ModelExists, BadModelFile, DigestMismatch, PickleRefused, InvalidRequest, DiskFull, QuotaExceeded, and for an
+        adapter UnknownModel, AdapterMismatch, UnsupportedModel.
         """
         kind = await asyncio.to_thread(kind_of, path)
         if kind == "safetensors":
             return await self.convert(path if path.is_dir() else path.parent, name, "F16", progress)
         if kind == "bundle":
-            return await _whole(self._unpack(await asyncio.to_thread(Bundle, path), name, progress))
+            return await _whole(self._unpack(await asyncio.to_thread(Bundle, path), name, progress, base))
         parts = await asyncio.to_thread(resolve_file, Source("file", str(path)))
         wanted = self._free(name or path.stem)
-        return await _whole(self._gather([part.path for part in parts if part.path is not None], wanted, progress))
+        paths = [part.path for part in parts if part.path is not None]
+        belongs = await asyncio.to_thread(self._base, paths[0], base)
+        told = {**known, **belongs} if belongs else NOTHING
+        return await _whole(self._gather(paths, wanted, progress, told))
 
     # -- doing
 
@@ -136,7 +146,21 @@ class Workshop:
                 name, files, source=source, provenance={**known, **told, "reproducible": True}
             )
 
-    async def _gather(self, paths: Sequence[Path], name: ModelName, progress: Progress) -> Model:
+    def _base(self, path: Path, base: str, otherwise: str = "") -> dict[str, Any]:
+        """What is to be known of an adapter's base; nothing of another model. `otherwise`: one that may be named and gone.
+        Blocks."""
+        header = read_header(path)
+        if not adapters.is_adapter(header.keys):
+            if base:
+                raise InvalidRequest(f"{path.name} is no adapter; it has no base.", param="base")
+            return {}
+        if not base and any(model.name == otherwise for model in self._library.all()):
+            base = otherwise
+        return adapters.belonging(Adapters(self._library).find_base(header, base))
+
+    async def _gather(
+        self, paths: Sequence[Path], name: ModelName, progress: Progress, known: Mapping[str, Any]
+    ) -> Model:
         """A GGUF, or the parts of a split one. The headers are checked first; the library checks those of the copies."""
         for path in paths:
             await asyncio.to_thread(read_header, path)
@@ -148,9 +172,9 @@ class Workshop:
                 digest, size = await asyncio.to_thread(self._blobs.copy_in, path, report)
                 held.enter_context(self._library.holding([digest]))
                 files.append(self._library.blob_file("model", path.name, digest, size))
-            return await self._library.add(name, files, source="imported")
+            return await self._library.add(name, files, source="imported", provenance=known)
 
-    async def _unpack(self, found: Bundle, name: str, progress: Progress) -> Model:
+    async def _unpack(self, found: Bundle, name: str, progress: Progress, base: str) -> Model:
         manifest = found.manifest
         wanted = self._free(name or manifest.name)
         missing = {digest: size for digest, size in manifest.sizes.items() if not self._blobs.has(digest, size)}
@@ -162,8 +186,12 @@ class Workshop:
             ]
             facts = await asyncio.to_thread(_facts, manifest, files)
             source = manifest.source if manifest.source in KEPT_SOURCES else "imported"
+            told = dict(manifest.provenance)
+            if facts is None:
+                named = str(told.get("base", ""))
+                told |= await asyncio.to_thread(self._base, files[0].path, base, named)
             return await self._library.add(
-                wanted, files, source=source, origin=manifest.origin, provenance=manifest.provenance, facts=facts
+                wanted, files, source=source, origin=manifest.origin, provenance=told, facts=facts
             )
 
     def _copy(self, found: Bundle, missing: dict[Digest, int], progress: Progress) -> None:

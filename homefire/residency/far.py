@@ -4,8 +4,8 @@
       └────elsewhere──> off ──grant──^  └──revoke──> off: answers under way break
 
 Promises: no byte goes to an engine that is not on this machine unless a person granted it *and* a request or an order of fallback
-names it; plain http beyond this machine is refused; the key stands in `secrets.toml` and in the header to its own engine, nowhere
-else; an engine that keeps failing is left alone for a while (`engines/breaker.py`).
+names it; plain http beyond this machine is refused; the key stands where the setting `secrets` says and in the header to its own
+engine, nowhere else; an engine that keeps failing is left alone for a while (`engines/breaker.py`).
 Lives on the event loop's thread.
 Does not cover: trying one after the other (`fallback.py`).
 """
@@ -50,7 +50,7 @@ from homefire.messages import ChatRequest, CompletionRequest, EmbeddingRequest, 
 from homefire.models.origin import check_url
 from homefire.paths import EngineName, from_os
 from homefire.residency.fallback import Begun, closing
-from homefire.settings import read_secret, write_secret
+from homefire.settings import FileSecrets, Secrets
 from homefire.store import EngineRow, Engines
 
 KINDS: dict[str, Callable[[FarSpec], Far]] = {
@@ -95,18 +95,18 @@ class FarView:
 
 
 class FarEngines:
-    """See the module's text. `open()` before use. `secrets` is the file with the keys."""
+    """See the module's text. `open()` before use. `secrets` keeps the keys: a file, if it is a path."""
 
     def __init__(
         self,
         table: Engines,
-        secrets: Path,
+        secrets: Path | Secrets,
         limits: FarLimits = FarLimits(),
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table
-        self._secrets = secrets
+        self._secrets = FileSecrets(secrets) if isinstance(secrets, Path) else secrets
         self._limits = limits
         self._clock = clock
         self._rows: dict[str, EngineRow] = {}
@@ -138,7 +138,7 @@ class FarEngines:
         row = self._row(name)
         breaker, now = self._breaker(name), self._clock()
         try:
-            has_key = bool(read_secret(self._secrets, name))
+            has_key = bool(self._secrets.read(name))
         except HomefireError:  # the file is bad: asking the engine says so, a list must not fail over it
             has_key = False
         return FarView(
@@ -321,7 +321,7 @@ class FarEngines:
         return engine
 
     async def _make(self, row: EngineRow, there: str) -> Far:
-        key = await asyncio.to_thread(read_secret, self._secrets, row.name)
+        key = await asyncio.to_thread(self._secrets.read, row.name)
         return KINDS[row.kind](
             FarSpec(
                 name=f"{row.name}/{there}" if there else row.name,
@@ -360,9 +360,9 @@ class FarEngines:
 
     async def _write_key(self, name: str, key: str) -> None:
         try:
-            await asyncio.to_thread(write_secret, self._secrets, name, key)
+            await asyncio.to_thread(self._secrets.write, name, key)
         except OSError as problem:
-            raise from_os(problem, self._secrets) from None
+            raise from_os(problem, self._secrets.where) from None
 
     def _row(self, name: str) -> EngineRow:
         if name not in self._rows:

@@ -182,6 +182,10 @@ class Keeper:
         resident = self._residents.get(model)
         return resident is not None and resident.state == "ready"
 
+    def engine_of(self, model: str) -> Engine | None:
+        """The engine of a model that is in memory and ready, to ask what it can do. To use it takes a lease."""
+        return self._residents[model].engine if self.is_resident(model) else None
+
     def pin(self, model: str, pinned: bool) -> None:
         """A pinned model never leaves for another's sake, nor for its idleness."""
         if pinned != (model in self._pins):

@@ -22,6 +22,7 @@ from homefire.hardware.machine import Machine, private_memory, process_memory
 from homefire.models.advice import Advice
 from homefire.models.installed import Model
 from homefire.models.library import Library
+from homefire.paths import base_of
 from homefire.residency.plan import HOST, MIB, Held, Plan, gib
 from homefire.residency.scheduler import Room
 from homefire.supervision.child import log_tail
@@ -74,7 +75,7 @@ class Sizing:
 
     async def plan(self, model: str, smaller: bool) -> Plan:
         """See `Sizes`."""
-        self._library.get(model)
+        self._library.get(base_of(model))
         return await asyncio.to_thread(self._plan, model, self._spec(model, smaller))
 
     async def room(self, held: Iterable[Held]) -> Room:
@@ -94,18 +95,22 @@ class Sizing:
         return OUT_OF_MEMORY.search(f"{problem.message}\n{tail}") is not None
 
     def _plan(self, name: str, spec: EngineSpec) -> Plan:
+        name = base_of(name)
         model = self._library.get(name)
         size = model.size_bytes
         separate = size < SMALL_BYTES or spec.kind != "chat"  # then each slot has a window of its own
         context = spec.context * (spec.slots if separate else 1)
-        try:
-            report = self._advice.fit(name, context, spec.slots, machine=self._without_models(spec))
-            host, gpu = report.host_bytes, report.gpu_bytes
-        except UnknownModel:
-            raise
-        except HomefireError:
-            host, gpu = int(size * UNKNOWN_SHARE) + UNKNOWN_BYTES, 0
+        machine = self._without_models(spec)
+        host, gpu = self._bytes(name, size, context, spec, machine)
+        host += sum(each.path.stat().st_size for each in spec.adapters if each.path.is_file())
+        if spec.drafting.model:  # it has a cache of its own, for as many tokens
+            draft = self._library.get(spec.drafting.model)
+            plain = replace(spec, kv_type="F16", batch=0, flash_attention=None)
+            more = self._bytes(draft.name, draft.size_bytes, context, plain, machine)
+            host, gpu = host + more[0], gpu + more[1]
         what = f"a context of {spec.context:,} tokens and {spec.slots} slots"
+        what += f", KV cache {spec.kv_type}" if spec.kv_type != "F16" else ""
+        what += f", drafts by {spec.drafting.model or spec.drafting.mode}" if spec.drafting.mode else ""
         return Plan(
             {HOST: host + CHILD_BYTES, **({GPU: gpu} if gpu else {})},
             spec.slots + AHEAD,
@@ -114,6 +119,19 @@ class Sizing:
             what,
             load_of(model, spec),
         )
+
+    def _bytes(self, name: str, size: int, context: int, spec: EngineSpec, machine: Machine) -> tuple[int, int]:
+        """Bytes of main memory and of the GPU, or of a guess. Raises UnknownModel."""
+        try:
+            report = self._advice.fit(
+                name, context, spec.slots, spec.kv_type, machine=machine, micro_batch=spec.batch,
+                flash_attention=spec.flash_attention is not False,
+            )  # fmt: skip
+        except UnknownModel:
+            raise
+        except HomefireError:
+            return int(size * UNKNOWN_SHARE) + UNKNOWN_BYTES, 0
+        return report.host_bytes, report.gpu_bytes
 
     def _without_models(self, spec: EngineSpec) -> Machine:
         """The machine as if no model of ours were in memory: where a model goes is then the same, whatever is there now."""

@@ -173,7 +173,6 @@ class Boundary:
         outcome, code, reason = judge(tool, grant, proposal.label, arguments, outside)
         if outcome != "allow" and await self._stored.use(proposal.key, proposal.run, digest, self._now()):
             outcome, code, reason = "allow", "approved", "A person approved exactly this."
-        approval = ""
         if outcome != "allow":
             now = self._now()
             row = ApprovalRow(
@@ -182,8 +181,8 @@ class Boundary:
             asked = await self._stored.ask(row)
             if asked is None:
                 return Verdict("refuse", "too_many_questions", "Too many questions of this run wait for a person.")
-            approval = asked.id
-        return Verdict(outcome, code, reason, arguments, digest, shown, approval)
+            return Verdict(outcome, code, reason, arguments, digest, shown, asked.id)
+        return Verdict(outcome, code, reason, arguments, digest, shown)
 
     def _granted(self, proposal: Proposal) -> tuple[ToolSpec, GrantRow]:
         tool = self._tools.get(proposal.tool)

@@ -1,7 +1,8 @@
 """From a request to an answer under way: the one door to the engines for every dialect and for the conversations.
 
 Promises: a model of the wrong kind is refused before anything is loaded; leaving the context closes the answer and gives the
-lease back, whatever happened; a far engine is asked only if the request, or the order of fallback of the name in it, names it.
+lease back, whatever happened; a far engine is asked only if the request, or the order of fallback of the name in it, names it; an
+adapter that a name asks for is asked of an engine that has it.
 Does not cover: wire forms (`dialects/`).
 """
 
@@ -12,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from homefire.engines.engine import Answer, Counts, Reranks, require_kind
+from homefire.dialects.spent import TAIL, read_total
+from homefire.engines.engine import Adapts, Answer, Counts, Engine, Reranks, require_kind
 from homefire.errors import UnknownModel, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
@@ -22,8 +24,12 @@ from homefire.messages import (
     Event,
     Ranking,
     RerankRequest,
+    TextDelta,
+    UsageReport,
 )
 from homefire.models import Library
+from homefire.models.adapters import Adapted, Adapters
+from homefire.models.installed import Model
 from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
@@ -51,7 +57,41 @@ class Asking:
 
 NOBODY = Asking()
 NO_SPANS = NoSpans()
+# Who hears how many tokens an answer of this caller took; None: nobody.
+Meter = Callable[[str], Callable[[int], None] | None]
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
+
+
+class Metered:
+    """The tokens of one answer: what its end says, else what was seen of it (one a piece) and a guess at its prompt."""
+
+    def __init__(self, prompt: int) -> None:
+        self._prompt = prompt
+        self._seen = 0
+        self._said: int | None = None
+
+    async def events(self, inner: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """Hands on what it counts."""
+        async for event in inner:
+            if isinstance(event, UsageReport):
+                self._said = event.usage.prompt_tokens + event.usage.completion_tokens
+            elif isinstance(event, TextDelta):
+                self._seen += 1
+            yield event
+
+    async def pieces(self, inner: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same for bytes."""
+        tail = b""
+        async for piece in inner:
+            self._seen += 1
+            tail = (tail + piece)[-TAIL:]
+            yield piece
+        self._said = read_total(tail)
+
+    @property
+    def tokens(self) -> int:
+        """So far."""
+        return self._said if self._said is not None else self._prompt + self._seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +102,15 @@ class Answered:
     name: str
     failed: tuple[Failed, ...]
     headers: list[tuple[bytes, bytes]]
+    metered: Metered | None = None
 
     def events(self) -> AsyncIterator[Event]:
         """As `Answer.events`."""
-        return self.answer.events()
+        return self.answer.events() if self.metered is None else self.metered.events(self.answer.events())
 
     def pieces(self) -> AsyncIterator[bytes]:
         """As `Answer.pieces`."""
-        return self.answer.pieces()
+        return self.answer.pieces() if self.metered is None else self.metered.pieces(self.answer.pieces())
 
     async def close(self) -> None:
         """As `Answer.close`."""
@@ -88,6 +129,7 @@ class Answering:
         roles: Callable[[], Mapping[str, str]] = dict,
         *,
         spans: Spans = NO_SPANS,
+        meter: Meter = lambda caller: None,
         gate: Gate | None = None,
     ) -> None:
         self.keeper = keeper
@@ -96,11 +138,19 @@ class Answering:
         self._roles = roles
         self._gate = gate
         self._spans = spans
+        self._meter = meter
+        self._adapters = Adapters(library)
 
     def resolve(self, name: str) -> str:
-        """The name itself if something has it, else the model that plays the role of this name. Raises UnknownModel."""
+        """The name itself if something has it, else the model that plays the role of this name, with the adapters that follow it.
+        Raises UnknownModel."""
         known = self.far is not None and (self.far.owns(name) or name in self.far.chains)
-        return name if known else self._entry(name)
+        if known:
+            return name
+        if "+" in name:
+            base, _, rest = name.partition("+")
+            return f"{self.resolve(base)}+{rest}"
+        return self._entry(name)
 
     def _entry(self, name: str) -> str:
         """The same of an entry of an order, where a name of an order means no order: orders do not nest."""
@@ -114,6 +164,22 @@ class Answering:
                 param="model",
             )
         return roles[name]
+
+    def model(self, name: str) -> Model:
+        """The installed model behind a name: of one with adapters, its base. Raises as `Adapters.read`."""
+        adapted = self._adapters.read(name)
+        return self.library.get(adapted.base if adapted else name)
+
+    def place(self, name: str) -> str:
+        """The name of the engine that serves `name`: the model's own, or a side worker beside it where that one was started
+        before the adapter came. Raises as `Adapters.read`."""
+        adapted = self._adapters.read(name)
+        if adapted is None:
+            return str(self.library.get(name).name)
+        engine = self.keeper.engine_of(adapted.base)
+        has = engine is not None and _has(engine, adapted)
+        beside = engine is not None or self.keeper.is_resident(adapted.worker)
+        return adapted.worker if beside and not has else adapted.base
 
     @contextlib.asynccontextmanager
     async def open(self, request: ChatRequest | CompletionRequest, asking: Asking = NOBODY) -> AsyncIterator[Answered]:
@@ -131,12 +197,16 @@ class Answering:
                 return await self.far.begin(name, asked)
             return await self._begin(asked, asking, wait=len(order) > 1)
 
+        spend = self._meter(asking.key)
+        metered = None if spend is None else Metered(_cost(request) - (request.sampling.max_tokens or USUAL_ANSWER))
         with self._spans.watching(request) as watch:
             won = await first_that_answers(order, attempt)
             try:
                 self._note(request.model, won)
-                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, [*won.headers, *said])
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, [*won.headers, *said], metered)
             finally:
+                if spend is not None and metered is not None:
+                    spend(metered.tokens)
                 await won.value.close()
 
     async def admit(self, text: str, key: str) -> None:
@@ -146,8 +216,8 @@ class Answering:
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
         """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""
-        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
-        lease = await self._ensure(request, asking)
+        require_kind(request.model, self.model(request.model).facts.kind, "chat")
+        lease, request = await self._adapted(request, asking)
         try:
             engine = lease.engine
             answer = await (engine.chat(request) if isinstance(request, ChatRequest) else engine.complete(request))
@@ -158,6 +228,20 @@ class Answering:
             if wait:
                 await begun.begin(asking.as_bytes)
         return begun
+
+    async def _adapted(
+        self, request: ChatRequest | CompletionRequest, asking: Asking
+    ) -> tuple[Lease, ChatRequest | CompletionRequest]:
+        """A lease on an engine that has the adapters, and the request as it takes it."""
+        adapted = self._adapters.read(request.model)
+        if adapted is None:
+            return await self._ensure(request, asking), request
+        asked = replace(request, model=adapted.base, adapters=adapted.asked)
+        lease = await self._ensure(replace(request, model=self.place(request.model)), asking)
+        if not _has(lease.engine, adapted):  # it was loaded, without them, while this request waited
+            lease.release()
+            lease = await self._ensure(replace(request, model=adapted.worker), asking)
+        return lease, asked
 
     async def embed(self, request: EmbeddingRequest, asking: Asking = NOBODY) -> Embeddings:
         """The vectors of a request. Raises as `open`."""
@@ -171,7 +255,7 @@ class Answering:
             asked = replace(request, model=name)
             if self.far is not None and self.far.owns(name):
                 return await self.far.embed(name, asked)
-            require_kind(name, self.library.get(name).facts.kind, "embedding")
+            require_kind(name, self.model(name).facts.kind, "embedding")
             async with await self._ensure(asked, asking) as lease:
                 return await lease.engine.embed(asked)
 
@@ -179,29 +263,30 @@ class Answering:
             won = await first_that_answers(self._order(request.model), attempt)
             watch.embedded(won.name, won.value.tokens)
         self._note(request.model, won)
+        if (spend := self._meter(asking.key)) is not None:
+            spend(won.value.tokens)
         return won
 
     def offered(self) -> list[tuple[str, int]]:
-        """What can be asked for beside the models here: models of far engines and orders of fallback, with their context
-        windows (0: not known)."""
+        """What can be asked for beside the models here: those with an adapter, models of far engines and orders of fallback, with
+        their context windows (0: not known)."""
+        found = dict(self._adapters.names())
         if self.far is None:
-            return []
+            return list(found.items())
         here = {str(model.name) for model in self.library.all()}
-        found = dict(self.far.offered())
+        found |= self.far.offered()
         return [*found.items(), *((name, 0) for name in self.far.chains if name not in here and name not in found)]
 
     def require_known(self, name: str) -> None:
         """Raises UnknownModel unless something has this name: a model here, one of a far engine, an order of fallback."""
         if self.far is None or not (self.far.owns(name) or name in self.far.chains):
-            self.library.get(self.resolve(name))
+            self.model(self.resolve(name))
 
     def is_built_in(self, name: str) -> bool:
         """Whether the model of this name is the one that comes with Homefire."""
         order = self._order(name)
         return (
-            len(order) == 1
-            and not (self.far and self.far.owns(order[0]))
-            and self.library.get(order[0]).source == "built-in"
+            len(order) == 1 and not (self.far and self.far.owns(order[0])) and self.model(order[0]).source == "built-in"
         )
 
     def require_entry(self, name: str) -> None:
@@ -233,8 +318,8 @@ class Answering:
         model = self._order(request.model)[0]
         if self.far is not None and self.far.owns(model):
             raise UnsupportedParameter(f"'{model}' does not count tokens: it is not a model here.", param="model")
-        request = replace(request, model=model)
-        require_kind(request.model, self.library.get(request.model).facts.kind, "chat")
+        require_kind(model, self.model(model).facts.kind, "chat")
+        request = replace(request, model=self.place(model))  # an adapter changes no token of the prompt
         async with await self._ensure(request, asking) as lease:
             if not isinstance(lease.engine, Counts):
                 raise UnsupportedParameter(f"The engine of '{request.model}' does not count tokens.", param="model")
@@ -243,16 +328,23 @@ class Answering:
     async def rerank(self, request: RerankRequest, asking: Asking = NOBODY) -> Ranking:
         """The scores of a request's documents. Raises as `open`."""
         request = replace(request, model=self.resolve(request.model))
-        require_kind(request.model, self.library.get(request.model).facts.kind, "rerank")
+        require_kind(request.model, self.model(request.model).facts.kind, "rerank")
         async with await self._ensure(request, asking) as lease:
             if not isinstance(lease.engine, Reranks):
                 raise UnsupportedParameter(f"The engine of '{request.model}' ranks no texts.", param="model")
-            return await lease.engine.rerank(request)
+            ranking = await lease.engine.rerank(request)
+        if (spend := self._meter(asking.key)) is not None:
+            spend(ranking.tokens)
+        return ranking
 
     async def _ensure(self, request: _Request, asking: Asking) -> Lease:
         return await self.keeper.ensure(
             request.model, key=asking.key, keep_alive=asking.keep_alive, told=asking.told, cost=_cost(request)
         )
+
+
+def _has(engine: Engine, adapted: Adapted) -> bool:
+    return isinstance(engine, Adapts) and engine.has_adapters(digest for digest, _ in adapted.asked)
 
 
 def _cost(request: _Request) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import homefire
 from homefire.dialects import anthropic, ollama
@@ -25,6 +25,7 @@ from homefire.residency import Keeper
 from homefire.residency.far import FarEngines
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
+from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
@@ -32,7 +33,7 @@ from homefire.server import system_routes as system
 from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
-from homefire.server.description import Handler, RouteRow, docs_page, openapi
+from homefire.server.description import RouteRow, docs_page, openapi
 from homefire.server.door import OPEN, Door
 from homefire.server.gate import Gate
 from homefire.server.metrics import Counted
@@ -42,9 +43,11 @@ from homefire.server.openai_routes import OpenAIRoutes
 from homefire.server.page import Page
 from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
+from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
+from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
 from homefire.telemetry import Telemetry
 
@@ -73,19 +76,22 @@ class Rooms:
     gate: Gate | None = None
     telemetry: Telemetry | None = None
     spans: Spans = NO_SPANS
+    tuning: TuningRooms | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
     """The whole application."""
     page = Page()
     rows = route_table(rooms)
-    methods: dict[str, dict[str, Handler]] = {}
+    methods: dict[str, dict[str, RouteRow]] = {}
     for row in rows:
-        methods.setdefault(row.path, {})[row.method] = row.handler
-    routes = [Route(path, endpoint=_Methods(path, handlers)) for path, handlers in methods.items()]
+        methods.setdefault(row.path, {})[row.method] = row
+    routes = [Route(path, endpoint=_Methods(path, found, rooms.authority)) for path, found in methods.items()]
     router = Router([*routes, Route("/{rest:path}", endpoint=page)])
     envelopes = {row.path: row.errors for row in rows if row.errors is not None}
-    return Counted(Door(router, rooms.authority, rooms.hosts, page.routes, envelopes), rooms.watched.metrics)
+    scheme = "https" if rooms.identity.tls else "http"
+    door = Door(router, rooms.authority, rooms.hosts, page.routes, envelopes, scheme=scheme)
+    return Counted(door, rooms.watched.metrics)
 
 
 def route_table(rooms: Rooms) -> list[RouteRow]:
@@ -95,7 +101,9 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_openai(rooms),
         *_other_dialects(rooms),
         *_own(rooms),
+        *_keys(rooms),
         *_models(rooms),
+        *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
         *_policy(rooms),
@@ -103,6 +111,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_telemetry(rooms),
         *_described(docs),
     ]
+    docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
     return docs.rows
 
 
@@ -125,15 +134,20 @@ def _openai(rooms: Rooms) -> list[RouteRow]:
 
 
 def _answering(rooms: Rooms) -> Answering:
-    roles = rooms.models.roles.roles
-    return Answering(rooms.keeper, rooms.models.library, rooms.far, roles, spans=rooms.spans, gate=rooms.gate)
+    return Answering(
+        rooms.keeper,
+        rooms.models.library,
+        rooms.far,
+        rooms.models.roles.roles,
+        spans=rooms.spans,
+        gate=rooms.gate,
+        meter=rooms.authority.meter,
+    )
 
 
 def _residency(rooms: Rooms) -> list[RouteRow]:
     answering = _answering(rooms)
-    own = memory.ResidencyRoutes(
-        rooms.keeper, lambda name: str(rooms.models.library.get(answering.resolve(name)).name), rooms.kv
-    )
+    own = memory.ResidencyRoutes(rooms.keeper, lambda name: answering.place(answering.resolve(name)), rooms.kv)
     one = f"{AT}/models/{{name}}"
     return [
         RouteRow("GET", f"{AT}/residency", "What is in memory, why, what waits, what leaves next", own.table),
@@ -197,15 +211,29 @@ def _own(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{AT}/sensors", "Load, temperature, power and memory of this machine", watched.sensors),
         RouteRow("GET", f"{AT}/sensors/watch", "The same again and again; seconds", watched.watch, answer=STREAM),
         RouteRow("GET", f"{AT}/restarts", "Crashes of models and of the daemon, newest first", watched.restarts),
-        RouteRow("GET", f"{AT}/keys", "Names of the keys", own.keys),
-        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add_key, system.KeyBody, status=201),
-        RouteRow("DELETE", f"{AT}/keys/{{name}}", "Revoke a key", own.revoke_key, status=204),
     ]
+
+
+def _keys(rooms: Rooms) -> list[RouteRow]:
+    own = keyring.KeyRoutes(rooms.authority)
+    one = f"{AT}/keys/{{name}}"
+    return [
+        RouteRow("GET", f"{AT}/keys", "The keys and what they may do", own.list),
+        RouteRow("POST", f"{AT}/keys", "Make a key; it is shown once", own.add, keyring.KeyBody, status=201),
+        RouteRow("POST", f"{one}/rotate", "A new secret beside the old one", own.rotate, keyring.RotateBody),
+        RouteRow("DELETE", one, "Revoke a key, and end what it has under way", own.revoke, status=204),
+        RouteRow("GET", f"{AT}/audit", "The audit log, newest first; limit, before", own.audit),
+    ]
+
+
+def _usual_cache(name: str) -> str:
+    return "F16"
 
 
 def _models(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word come before those with a name in its place."""
-    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home)
+    cache = _usual_cache if rooms.tuning is None else rooms.tuning.tuned.cache_of
+    own = shelf.ModelRoutes(rooms.models, rooms.keeper, rooms.identity.default_model, rooms.identity.home, cache)
     one, each = f"{AT}/models/{{name}}", f"{AT}/downloads/{{id}}"
     return [
         RouteRow("GET", f"{AT}/models", "The installed models, room on the disk, roles; fit", own.installed),
@@ -237,6 +265,19 @@ def _models(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{each}/resume", "Go on with it", own.resume),
         RouteRow("POST", f"{each}/cancel", "End it and drop what came", own.cancel),
         RouteRow("POST", f"{each}/watch", "Its progress", own.watch, answer=STREAM),
+    ]
+
+
+def _tuning(rooms: Rooms) -> list[RouteRow]:
+    if rooms.tuning is None:
+        return []
+    own = TuningRoutes(rooms.tuning, rooms.models.library, rooms.models.holds)
+    one = f"{AT}/models/{{name}}"
+    return [
+        RouteRow("GET", f"{one}/tuning", "How it is run here: measured, and who drafts for it", own.see),
+        RouteRow("DELETE", f"{one}/tuning", "Forget what was measured of it", own.forget, status=204),
+        RouteRow("POST", f"{one}/tune", "Measure how it runs best here", own.tune, TuneBody, STREAM),
+        RouteRow("PUT", f"{one}/draft", "Who drafts for it", own.draft, DraftBody),
     ]
 
 
@@ -327,17 +368,36 @@ class _Docs:
 
 
 class _Methods:
-    """The handlers of one path by method. Raises MethodNotAllowed, which names the allowed ones."""
+    """The routes of one path by method: here it is known what a request needs, so here it is held against its principal.
 
-    def __init__(self, path: str, handlers: dict[str, Handler]) -> None:
+    Raises MethodNotAllowed, which names the allowed ones, MissingScope, KeyNeeded."""
+
+    def __init__(self, path: str, rows: dict[str, RouteRow], authority: Authority) -> None:
         self.path = path
-        self._handlers = handlers
+        self._rows = rows
+        self._audit = authority.audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._handlers.get("GET" if scope["method"] == "HEAD" else scope["method"])
-        if handler is None:
-            allowed = ", ".join(sorted(self._handlers))
+        row = self._rows.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        if row is None:
+            allowed = ", ".join(sorted(self._rows))
             problem = MethodNotAllowed(f"{scope['path'][:200]} does not take {scope['method']}.", f"Use {allowed}.")
             problem.allowed = allowed
             raise problem
-        await handler(scope, receive, send)
+        principal: Principal | None = scope["homefire.principal"]
+        if principal is not None:  # the door lets nobody else through than to its open routes
+            principal.require(row.right.needs)
+        if row.right.audit and principal is not None:
+            send = self._noting(row.right.audit, principal.caller, scope, send)
+        await row.handler(scope, receive, send)
+
+    def _noting(self, what: str, who: str, scope: Scope, send: Send) -> Send:
+        """Sends on; the entry of the audit log is on the disk before a success begins to be told."""
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                about = scope.get("homefire.about") or " ".join(map(str, scope["path_params"].values()))
+                await self._audit.note(what, who, about)
+            await send(message)
+
+        return noting

@@ -22,14 +22,16 @@ from starlette.types import Receive, Scope, Send
 from homefire.dialects.duration import KeepAlive, seconds
 from homefire.dialects.strict import Closed
 from homefire.engines.kv_shelf import KvShelf
-from homefire.errors import HomefireError, InternalError, InvalidRequest
+from homefire.errors import HomefireError, InternalError
 from homefire.messages import ChatRequest, Message, Sampling, TextDelta, Usage, UsageReport
 from homefire.server.answering import Answering, Asking
 from homefire.server.request import (
     begin_events,
     caller,
     end_events,
+    principal_of,
     read_json,
+    read_number,
     read_query,
     send_event,
     send_json,
@@ -159,9 +161,9 @@ class ConversationRoutes:
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/conversations"""
         query = read_query(scope, {"q", "limit", "before"})
-        limit = _number(query, "limit", 50.0, 1, 200)
-        before = _number(query, "before", 0.0, 0, 1e12) if "before" in query else None
-        found, more = await self._conversations.list(query.get("q", "")[:1000], int(limit), before)
+        limit = read_number(query, "limit", 50.0, 1, 200)
+        before = read_number(query, "before", 0.0, 0, 1e12) if "before" in query else None
+        found, more = await self._conversations.list(query.get("q", "")[:1000], int(limit), before, _owner(scope))
         await send_json(send, {"conversations": [_summary(conversation) for conversation in found], "more": more})
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -169,12 +171,12 @@ class ConversationRoutes:
         body = await read_json(scope, receive, self._limit, _new)
         if body.model is not None:
             self._answering.require_known(body.model)
-        made = await self._conversations.create(body.title or "", body.model, body.system)
+        made = await self._conversations.create(body.title or "", body.model, body.system, _owner(scope))
         await send_json(send, made, 201)
 
     async def get(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/conversations/{id}"""
-        await send_json(send, await self._conversations.get(scope["path_params"]["id"]))
+        await send_json(send, await self._conversations.get(scope["path_params"]["id"], _owner(scope)))
 
     async def change(self, scope: Scope, receive: Receive, send: Send) -> None:
         """PATCH /homefire/v1/conversations/{id}"""
@@ -183,19 +185,19 @@ class ConversationRoutes:
         changes = {name: value for name, value in given.items() if value is not UNSET}
         if changes.get("model") is not None:
             self._answering.require_known(changes["model"])
-        await send_json(send, await self._conversations.update(scope["path_params"]["id"], changes))
+        await send_json(send, await self._conversations.update(scope["path_params"]["id"], changes, _owner(scope)))
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/conversations/{id}"""
         conversation_id = scope["path_params"]["id"]
-        await self._conversations.delete(conversation_id)
+        await self._conversations.delete(conversation_id, _owner(scope))
         if self._kv is not None:
             self._kv.forget(conversation_id)
         await send_nothing(send)
 
     async def restore(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/conversations/{id}/restore"""
-        found = await self._conversations.restore(scope["path_params"]["id"])
+        found = await self._conversations.restore(scope["path_params"]["id"], _owner(scope))
         if self._kv is not None:
             self._kv.welcome(found.id)
         await send_json(send, found)
@@ -205,14 +207,16 @@ class ConversationRoutes:
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _question)
         keep_alive = seconds(body.keep_alive)
-        conversation = await self._conversations.get(scope["path_params"]["id"])
+        conversation = await self._conversations.get(scope["path_params"]["id"], _owner(scope))
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
         await self._answering.admit(body.content, caller(scope))
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
         notice = NOTICE if self._answering.is_built_in(model) else None
-        question, answer, shown = await self._conversations.ask(conversation.id, body.content, parent, model, notice)
+        question, answer, shown = await self._conversations.ask(
+            conversation.id, body.content, parent, model, notice, owner=_owner(scope)
+        )
         request = replace(_request(conversation, [*path, question], model, body.sampling), keep_alive=keep_alive)
         preface: list[tuple[str, Any]] = [("message", question), ("message", answer)]
         if shown is not None:
@@ -226,11 +230,13 @@ class ConversationRoutes:
         began = time.perf_counter()
         body = await read_json(scope, receive, self._limit, _again)
         keep_alive = seconds(body.keep_alive)
-        conversation = await self._conversations.get(scope["path_params"]["id"])
+        conversation = await self._conversations.get(scope["path_params"]["id"], _owner(scope))
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
         await self._answering.admit("", caller(scope))
-        answer = await self._conversations.answer_again(conversation.id, scope["path_params"]["message_id"], model)
+        answer = await self._conversations.answer_again(
+            conversation.id, scope["path_params"]["message_id"], model, _owner(scope)
+        )
         path = conversation.path_to(answer.parent_id)
         request = replace(_request(conversation, path, model, body.sampling), keep_alive=keep_alive)
         turn = _Turn(conversation.id, answer, request, [("message", answer)], began, caller(scope))
@@ -341,6 +347,11 @@ def _request(
     return ChatRequest(model, tuple(messages), drawn, stream=True, include_usage=True, cache_key=conversation.id)
 
 
+def _owner(scope: Scope) -> str | None:
+    """Whose conversations the request sees; None: all."""
+    return principal_of(scope).owner
+
+
 def _newest_leaf(conversation: Conversation) -> str | None:
     return conversation.messages[-1].id if conversation.messages else None
 
@@ -350,13 +361,3 @@ def _summary(conversation: Conversation) -> dict[str, Any]:
         name: getattr(conversation, name)
         for name in ("id", "title", "model", "system", "created_at", "updated_at", "notice")
     }
-
-
-def _number(query: dict[str, str], name: str, default: float, low: float, high: float) -> float:
-    try:
-        value = float(query.get(name, default))
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise InvalidRequest(f"'{name}' must be a number from {low:g} to {high:g}.", param=name)
-    return value

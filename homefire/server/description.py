@@ -16,6 +16,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from homefire.errors import HomefireError
+from homefire.server.scopes import NOTHING_SAID, Right
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -23,7 +24,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RouteRow:
     """One route. `body` is the type of the request's JSON, None if it takes none; `answer` says what comes back; `errors` gives
-    an error in the form that this route's clients read (default: ours, which is OpenAI's)."""
+    an error in the form that this route's clients read (default: ours, which is OpenAI's); `right` says who may use it."""
 
     method: str
     path: str
@@ -33,6 +34,8 @@ class RouteRow:
     answer: str = "application/json"
     status: int = 200
     errors: Callable[[HomefireError], dict[str, Any]] | None = None
+    # What opens it (`scopes.py`); `route_table` fills it in.
+    right: Right = NOTHING_SAID
 
 
 def openapi(rows: Sequence[RouteRow], version: str, open_routes: Collection[tuple[str, str]] = ()) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def openapi(rows: Sequence[RouteRow], version: str, open_routes: Collection[tupl
     for row in rows:
         operation: dict[str, Any] = {
             "summary": row.summary,
+            "x-homefire-scopes": list(row.right.needs),
             "operationId": f"{row.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', row.path.lower()).strip('_')}",
             "responses": {
                 str(row.status): {

@@ -3,12 +3,15 @@
 The guard is what a CORS layer is not: it refuses. Exactly one Host, and one that names this daemon, port included (DNS
 rebinding fails here); an Origin only of the page itself; no request that a browser marks as coming from another site.
 Promises: deny by default: the open routes are the list below, all others need a principal, also those that do not exist;
-every failure, also a defect, leaves as one envelope; every answer carries the security headers.
-Does not cover: which principal may do what (not in this version).
+every failure, also a defect, leaves as one envelope; every answer carries the security headers; a request whose key is revoked
+or expires while it runs is ended then: 401 if nothing was sent yet, else the connection breaks.
+Does not cover: which principal may do what (`scopes.py`, held against the table of routes in `app.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -17,15 +20,17 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused
-from homefire.server.authority import Authority, Principal
+from homefire.errors import HomefireError, HostRefused, InternalError, MethodNotAllowed, OriginRefused, RateLimited
+from homefire.server.authority import Authority
 from homefire.server.request import ClientGone
+from homefire.server.scopes import UNLIMITED, Principal
 
 log = logging.getLogger(__name__)
 
 OPEN = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/homefire/v1/login")})
 # The page's files hold no user data. Everything the page is built of lies at the root or below /assets/.
 OPEN_PREFIX = "/assets/"
+CANCEL_AGAIN_SECONDS = 0.4
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSP = (
@@ -48,7 +53,8 @@ Envelope = Callable[[HomefireError], dict[str, Any]]
 
 class Door:
     """See the module's text. `hosts` are the accepted Host values, lower case, with the port; `static` the page's files at
-    the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours."""
+    the root, such as "/" and "/favicon.svg"; `envelopes` the paths whose clients read errors in another form than ours;
+    `scheme` that of the page's own origin."""
 
     def __init__(
         self,
@@ -57,11 +63,13 @@ class Door:
         hosts: Iterable[str],
         static: Iterable[str],
         envelopes: Mapping[str, Envelope] = MappingProxyType({}),
+        *,
+        scheme: str = "http",
     ) -> None:
         self._app = app
         self._authority = authority
         self._hosts = frozenset(hosts)
-        self._origins = frozenset(f"http://{host}" for host in self._hosts)
+        self._origins = frozenset(f"{scheme}://{host}" for host in self._hosts)
         self._static = frozenset(static)
         self._envelopes = envelopes
 
@@ -73,23 +81,53 @@ class Door:
             # No WebSocket route exists; closing before accepting is a 403.
             await send({"type": "websocket.close", "code": 1008})
             return
-        started = False
+        started, running = False, True
+        ended: list[HomefireError] = []
+        task = asyncio.current_task()
+        assert task is not None
+
+        def end(problem: HomefireError) -> None:
+            if not ended:
+                ended.append(problem)
+                cancel()
+
+        def cancel() -> None:
+            # Again, in case it was lost on the way: a right that has ended must not depend on every route below.
+            if running:
+                task.cancel()
+                asyncio.get_running_loop().call_later(CANCEL_AGAIN_SECONDS, cancel)
+
         envelope = self._envelopes.get(scope["path"], HomefireError.envelope)
 
         async def send_safely(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS, *left]}
             await send(message)
 
+        left: list[tuple[bytes, bytes]] = []
         try:
-            scope["homefire.principal"] = self._admit(scope)
-            await self._app(scope, receive, send_safely)
+            principal = scope["homefire.principal"] = self._admit(scope)
+            counted = contextlib.nullcontext() if principal is None else self._authority.admitted(principal, end)
+            with counted:
+                if principal is not None:
+                    left = self._left(principal)
+                await self._app(scope, receive, send_safely)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            running = False
+            if not ended:
+                raise
+            task.uncancel()
+            if not started:
+                await send_error(send_safely, ended[0], envelope)
         except HomefireError as problem:
             scope["homefire.error"] = problem.code
+            if problem.status in (401, 403, 429):
+                client = scope.get("client")
+                self._authority.refused(problem.code, client[0] if client else "")
             if started:
                 # The code alone: an engine's message may quote the request.
                 log.warning("%s failed after its answer began: %s", scope["path"], problem.code)
@@ -101,6 +139,8 @@ class Door:
             if started:
                 raise
             await send_error(send_safely, InternalError(f"A defect in Homefire: {type(problem).__name__}."), envelope)
+        finally:
+            running = False
 
     def _admit(self, scope: Scope) -> Principal | None:
         headers = self._guard(scope)
@@ -109,10 +149,21 @@ class Door:
             return None
         if method in ("GET", "HEAD") and (path in self._static or path.startswith(OPEN_PREFIX)):
             return None
-        principal = self._authority.authorise(headers)
+        principal = self._authority.identify(headers)
         if principal.kind == "session" and method not in SAFE and not _same_origin(headers):
             raise OriginRefused("A change with the page's login must come from the page itself.")
         return principal
+
+    def _left(self, principal: Principal) -> list[tuple[bytes, bytes]]:
+        """What is left of the key's limits, in the headers that OpenAI's clients know."""
+        found = (
+            self._authority.limiter.left(principal.caller, principal.limits) if principal.limits != UNLIMITED else {}
+        )
+        return [
+            (f"x-ratelimit-{kind}-{name}".encode(), str(number).encode())
+            for name, (limit, remaining) in found.items()
+            for kind, number in (("limit", limit), ("remaining", remaining))
+        ]
 
     def _guard(self, scope: Scope) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -129,9 +180,11 @@ class Door:
             raise OriginRefused(f"The page at '{origin[:200]}' may not use this daemon.")
         site = headers.get("sec-fetch-site", "none")
         if origin is None and site not in ("none", "same-origin"):
-            # A link from another site may open the page itself; nothing else.
+            # A link from another site may open the page itself, not in a frame; nothing else.
             opens_page = (
-                headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+                headers.get("sec-fetch-mode") == "navigate"
+                and headers.get("sec-fetch-dest", "document") == "document"
+                and (scope["method"], scope["path"]) == ("GET", "/")
             )
             if not opens_page:
                 raise OriginRefused("The request comes from a page of another site.")
@@ -151,5 +204,7 @@ async def send_error(send: Send, problem: HomefireError, envelope: Envelope = Ho
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(problem, MethodNotAllowed):
         headers.append((b"allow", problem.allowed.encode()))
+    if isinstance(problem, RateLimited):
+        headers.append((b"retry-after", str(problem.retry_after).encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -58,6 +58,7 @@ class EngineRoutes:
         """POST /homefire/v1/engines"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _engine)
+        scope["homefire.about"] = body.name
         await send_json(send, await far.add(body.name, body.url, body.kind, body.models, body.key), 201)
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +96,7 @@ class EngineRoutes:
         """PUT /homefire/v1/chains"""
         far = self._far(scope)
         body = await read_json(scope, receive, SMALL_BODY, _chain)
+        scope["homefire.about"] = body.model
         for name in body.order:
             if name in far.chains and name != body.model and name not in ROLES:
                 raise InvalidRequest(f"'{name}' has an order of its own; orders do not nest.", param="order")

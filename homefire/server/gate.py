@@ -10,27 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from homefire.errors import InvalidRequest, PolicyAsks, PolicyRefused
+from homefire.errors import PolicyAsks, PolicyRefused
 from homefire.messages import ChatRequest, CompletionRequest
 from homefire.safety.guard import Guard
 from homefire.safety.policy import Decision
 from homefire.safety.rules import Where
 
-HEADER = b"x-homefire-policy"
+HEADER, COUNTER = b"x-homefire-policy", "policy_decisions_total"
+Count = Callable[[str, Mapping[str, str]], None]
 APPROVAL_SECONDS, MOST_APPROVALS = 600.0, 1024
-Headers = list[tuple[bytes, bytes]]
 
 
 class Gate:
-    """Asks the guard about requests. `count` hears action and rule of each decision that something followed from."""
+    """Asks the guard about requests. `count` counts decisions that something followed from (`Metrics.count`)."""
 
-    def __init__(
-        self, guard: Guard, count: Callable[[str, str], None], now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, guard: Guard, count: Count, now: Callable[[], float] = time.monotonic) -> None:
         self.guard = guard
         self._count = count
         self._now = now
@@ -38,27 +36,25 @@ class Gate:
 
     async def admit(
         self, request: ChatRequest | CompletionRequest, key: str, again: bool = False
-    ) -> tuple[ChatRequest | CompletionRequest, Headers]:
+    ) -> tuple[ChatRequest | CompletionRequest, list[tuple[bytes, bytes]]]:
         """The request as it goes on, and what its sender is told. `again`: it was let in already, and is only to be rewritten
         as it was. Raises PolicyRefused, PolicyAsks."""
         if not again:
             self._admit_rate(key)
-        told: list[str] = []
-        changed: dict[int, str] = {}
+        told, changed = list[str](), dict[int, str]()
         for place, where, text in _texts(request):
             decision = await self.guard.look(text, where)
             if not again:
                 self._demand(decision, text)
             if decision.action == "rewrite" and decision.text is not None:
                 changed[place] = decision.text
-            if (said := _said(decision)) and said not in told:
-                told.append(said)
+            told.append(_said(decision))
         if isinstance(request, CompletionRequest):
             request = replace(request, prompt=changed.get(0, request.prompt))
         elif changed:
             messages = tuple(replace(m, content=changed.get(at, m.content)) for at, m in enumerate(request.messages))
             request = replace(request, messages=messages)
-        return request, [(HEADER, each.encode("ascii", "replace")) for each in told]
+        return request, [(HEADER, each.encode("ascii", "replace")) for each in dict.fromkeys(told) if each]
 
     async def admit_text(self, text: str, key: str) -> None:
         """One more request of a key, and what it says: before a conversation stores it. Raises as `admit`."""
@@ -67,43 +63,29 @@ class Gate:
             self._demand(await self.guard.look(text, "user"), text)
 
     def approve(self, token: str) -> None:
-        """The sender means it: the text of this token may come in once. Raises InvalidRequest if that is no token."""
-        if len(token) != 64 or not set(token) <= set("0123456789abcdef"):
-            raise InvalidRequest("That is no token of a question of the policy.", param="token")
-        now = self._now()
-        self._approved = {each: until for each, until in self._approved.items() if until > now}
-        while len(self._approved) >= MOST_APPROVALS:
-            self._approved.pop(next(iter(self._approved)))
-        self._approved[token] = now + APPROVAL_SECONDS
+        """It is meant: the text of this token may come in once."""
+        kept = {each: until for each, until in self._approved.items() if until > self._now()}
+        if len(kept) < MOST_APPROVALS:
+            self._approved = kept | {token: self._now() + APPROVAL_SECONDS}
 
     def view(self) -> dict[str, Any]:
         """The rules in force, in their order."""
-        found = self.guard.policy.found
+        plain = ("id", "kind", "action", "reason", "source")
         rules = [
-            {
-                "id": rule.id,
-                "kind": rule.kind,
-                "where": sorted(rule.where),
-                "action": rule.action,
-                "reason": rule.reason,
-                "source": rule.source,
-                "patterns": len(rule.patterns),
-            }
-            for rule in found.rules
+            {name: getattr(rule, name) for name in plain}
+            | {"where": sorted(rule.where), "patterns": len(rule.patterns)}
+            for rule in self.guard.policy.found.rules
         ]
-        active = self.guard.semantic
-        semantic = {
-            "active": active is not None,
-            "model": self.guard.model if active else None,
-            "threshold": round(active.threshold, 4) if active else None,
-            "problem": None if active or self.guard.policy.mode == "rules" else self.guard.problem,
-        }
-        return {"mode": self.guard.policy.mode, "semantic": semantic, "rules": rules}
+        active, mode = self.guard.semantic, self.guard.policy.mode
+        problem = None if active or mode == "rules" else self.guard.problem
+        threshold, model = (round(active.threshold, 4), self.guard.model) if active else (None, None)
+        semantic = {"active": active is not None, "model": model, "threshold": threshold, "problem": problem}
+        return {"mode": mode, "semantic": semantic, "rules": rules}
 
     def _admit_rate(self, key: str) -> None:
         decision = self.guard.policy.admit(key)
         if decision.action != "allow":
-            self._count("refuse", decision.rule)
+            self._count(COUNTER, {"action": "refuse", "rule": decision.rule})
             raise PolicyRefused(
                 f"The rule '{decision.rule}' of the policy: {decision.reason}",
                 f"Try again in {max(1, round(decision.wait))} s. See the rule with: homefire policy show",
@@ -113,9 +95,9 @@ class Gate:
     def _demand(self, decision: Decision, text: str) -> None:
         """Counts a decision; raises what it demands."""
         if decision.rule:
-            self._count(decision.action, decision.rule)
+            self._count(COUNTER, {"action": decision.action, "rule": decision.rule})
         elif decision.note:
-            self._count("unchecked", "semantic")
+            self._count(COUNTER, {"action": "unchecked", "rule": "semantic"})
         if decision.action == "refuse":
             raise PolicyRefused(f"The rule '{decision.rule}' of the policy: {decision.reason}", param=decision.rule)
         # A tool's result comes from a client that acts by itself: it is told, and what it does has its own boundary.

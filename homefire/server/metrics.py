@@ -62,10 +62,9 @@ class Metrics:
         self.tokens[model, "prompt_read"] += tokens.read
         self.tokens[model, "prompt_cached"] += tokens.cached
         self.tokens[model, "written"] += tokens.written
-
-    def decided(self, action: str, rule: str) -> None:
-        """Counts a decision of the policy that something followed from."""
-        self.count("policy_decisions_total", {"action": action, "rule": rule})
+        if tokens.drafted:
+            self.tokens[model, "drafted"] += tokens.drafted
+            self.tokens[model, "drafts_accepted"] += tokens.accepted
 
     def families(self) -> list[Family]:
         """The counters as metrics."""

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InvalidRequest, ModelBusy, ShuttingDown, UnknownModel
 from homefire.hardware import Machine
+from homefire.models.adapters import workers_of
 from homefire.models.advice import Advice
 from homefire.models.downloads import ENDED, Download
 from homefire.models.installed import Model, Verified
@@ -45,8 +46,11 @@ Type = Annotated[str, Meta(max_length=40)]
 
 
 class ImportBody(Closed):
+    """`base`: of an adapter, the model that it is for; null: the only one that it fits."""
+
     path: FilePath
     name: Name | None = None
+    base: Name | None = None
 
 
 class PullBody(Closed, kw_only=True):
@@ -116,9 +120,17 @@ class ModelRooms:
 
 
 class ModelRoutes:
-    """Handlers of models, catalogue, downloads, proposal and roles. `default_model` answers requests that name none."""
+    """Handlers of models, catalogue, downloads, proposal and roles. `default_model` answers requests that name none; `cache`
+    is the type of KV cache that a model is run with."""
 
-    def __init__(self, rooms: ModelRooms, keeper: Keeper, default_model: Callable[[], str], home: Path) -> None:
+    def __init__(
+        self,
+        rooms: ModelRooms,
+        keeper: Keeper,
+        default_model: Callable[[], str],
+        home: Path,
+        cache: Callable[[str], str] = lambda name: "F16",
+    ) -> None:
         self._library = rooms.library
         self._roles = rooms.roles
         self._pulls = rooms.pulls
@@ -130,6 +142,7 @@ class ModelRoutes:
         self._keeper = keeper
         self._default_model = default_model
         self._home = home
+        self._cache = cache
 
     # -- what is here, what there is, what fits
 
@@ -167,7 +180,7 @@ class ModelRoutes:
         name = scope["path_params"]["name"]
         query = read_query(scope, {"context", "slots", "kv", "quantization"})
         context = _whole(query, "context", 0)
-        slots, kv = _whole(query, "slots", 1), query.get("kv") or "F16"
+        slots, kv = _whole(query, "slots", 1), query.get("kv") or self._cache(name)
         quantization = query.get("quantization", "")
         await send_json(send, await asyncio.to_thread(self._advice.fit, name, context, slots, kv, quantization))
 
@@ -259,7 +272,8 @@ class ModelRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _import)
         path = _absolute(body.path)
         name = ModelName(body.name) if body.name else ""
-        work = stream_work(send, lambda report: self._workshop.bring(path, name, report), self._model)
+        base = body.base or ""
+        work = stream_work(send, lambda report: self._workshop.bring(path, name, report, base), self._model)
         await until_gone(work, receive)
 
     async def convert(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -326,6 +340,8 @@ class ModelRoutes:
         with self._holds.leave(name):
             if model.digest is not None and not model.pinned:
                 await self._keeper.evict(name)
+                for worker in workers_of([each.name for each in self._keeper.view()[0]], name):
+                    await self._keeper.evict(worker)
             await self._library.remove(name)
             self._keeper.disown(name)
 
@@ -356,6 +372,7 @@ class ModelRoutes:
                 for file in model.files
             ],
             "origin": model.origin,
+            "base": model.provenance.get("base"),
             "pinned": model.pinned,
             "external": model.external,
             "added_at": model.added_at,

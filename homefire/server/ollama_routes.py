@@ -20,9 +20,11 @@ from homefire.dialects import ollama
 from homefire.errors import HomefireError, InvalidRequest, ShuttingDown, UnknownModel
 from homefire.messages import EmbeddingRequest, Event
 from homefire.models import Library
+from homefire.models.adapters import Adapters
 from homefire.models.downloads import ENDED
 from homefire.models.installed import Model
 from homefire.models.pulls import Pulls
+from homefire.paths import WorkerName, base_of
 from homefire.residency.plan import HOST
 from homefire.server.answering import Answering, Asking
 from homefire.server.overflow import open_fitting, wants_drop
@@ -117,7 +119,7 @@ class OllamaRoutes:
 
     async def _load(self, asked: ollama.Asked, name: str, asking: Asking, send: Send) -> None:
         """Loads the model and says nothing, as Ollama does without a prompt; a keep-alive of 0 unloads it."""
-        self._shelf.library.get(name)
+        name = self._answering.place(name)
         leaves = asking.keep_alive == 0
         if leaves:
             await self._answering.keeper.unload(name)
@@ -145,7 +147,12 @@ class OllamaRoutes:
 
     async def tags(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /api/tags"""
-        rows = [ollama.tag(self._shown(model)) for model in self._shelf.library.all()]
+        known = [model for model in self._shelf.library.all() if model.facts.kind != "adapter"]
+        bases = {str(model.name): model for model in known}
+        known += [
+            replace(bases[base_of(name)], name=WorkerName(name)) for name, _ in Adapters(self._shelf.library).names()
+        ]
+        rows = [ollama.tag(self._shown(model)) for model in known]
         await send_json(send, {"models": rows})
 
     async def running(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,7 +170,7 @@ class OllamaRoutes:
     async def show(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /api/show"""
         found = ollama.read_named(await read_body(scope, receive, SMALL_BODY))
-        model = self._shelf.library.get(self._answering.resolve(self._plain(found.model or found.name or "")))
+        model = self._answering.model(self._answering.resolve(self._plain(found.model or found.name or "")))
         keys = await self._shelf.traits.keys(model.name)
         await send_bytes(send, ollama.render_show(self._shown(model), keys, model.facts.kind), JSON)
 
@@ -249,7 +256,8 @@ class OllamaRoutes:
 
     def _require_window(self, name: str, wanted: int) -> None:
         """Raises InvalidRequest if more context is wanted than the model is run with: Ollama cuts the prompt then, we do not."""
-        model = next((model for model in self._shelf.library.all() if model.name == name), None)
+        base = base_of(name)
+        model = next((model for model in self._shelf.library.all() if model.name == base), None)
         window = (self._shelf.window(name) or model.facts.context_length) if model is not None else 0
         if window and wanted > window:
             raise InvalidRequest(

@@ -64,7 +64,11 @@ class OpenAIRoutes:
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models"""
-        rows = [(str(model.name), self._started, model.facts.context_length) for model in self._library.all()]
+        rows = [
+            (str(model.name), self._started, model.facts.context_length)
+            for model in self._library.all()
+            if model.facts.kind != "adapter"  # it is asked for with its base
+        ]
         rows += [(name, self._started, window) for name, window in self._answering.offered()]
         await send_bytes(send, openai.render_models(rows), b"application/json")
 

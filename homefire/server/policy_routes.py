@@ -19,20 +19,15 @@ from homefire.server.request import read_json, send_json, send_nothing
 
 
 class CheckBody(Closed, kw_only=True):
-    """A text, and where it is to be taken to come from."""
-
     text: str
     where: Literal["user", "tool_result", "file", "web"] = "user"
 
 
 class ApproveBody(Closed, kw_only=True):
-    """The token that a question of the policy gave."""
-
     token: Annotated[str, Meta(min_length=64, max_length=64)]
 
 
-_check = msgspec.json.Decoder(CheckBody)
-_approve = msgspec.json.Decoder(ApproveBody)
+_check, _approve = msgspec.json.Decoder(CheckBody), msgspec.json.Decoder(ApproveBody)
 
 
 class PolicyRoutes:
@@ -49,8 +44,7 @@ class PolicyRoutes:
     async def check(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/policy/check"""
         body = await read_json(scope, receive, self._limit, _check)
-        decision = await self._gate.guard.look(body.text, body.where)
-        await send_json(send, {"decision": {name: v for name, v in asdict(decision).items() if name != "wait"}})
+        await send_json(send, {"decision": asdict(await self._gate.guard.look(body.text, body.where))})
 
     async def approve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/policy/approve"""

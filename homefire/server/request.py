@@ -16,7 +16,8 @@ import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from homefire.dialects.strict import decode
-from homefire.errors import BodyTooLarge, InvalidRequest, KeyNeeded, RequestTimeout
+from homefire.errors import BodyTooLarge, InvalidRequest, RequestTimeout
+from homefire.server.scopes import ADMIN, Principal
 
 T = TypeVar("T")
 BODY_IDLE_SECONDS = 30.0
@@ -55,14 +56,18 @@ async def read_json(scope: Scope, receive: Receive, limit: int, decoder: msgspec
 
 def caller(scope: Scope) -> str:
     """Who makes the request, as the queue for models tells its clients apart: each key is one, each login of the page too."""
-    principal = scope["homefire.principal"]
-    return f"{principal.kind}:{principal.name}"
+    return principal_of(scope).caller
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Who makes the request."""
+    found: Principal = scope["homefire.principal"]
+    return found
 
 
 def require_key(scope: Scope) -> None:
-    """Raises KeyNeeded for a request that came with the page's login."""
-    if scope["homefire.principal"].kind != "key":
-        raise KeyNeeded("This needs a key; the page's login is not enough.", "Do it on the command line.")
+    """Raises KeyNeeded for a request without a key, and MissingScope for a key without admin."""
+    principal_of(scope).require(ADMIN)
 
 
 def read_query(scope: Scope, known: set[str]) -> dict[str, str]:
@@ -74,9 +79,22 @@ def read_query(scope: Scope, known: set[str]) -> dict[str, str]:
     return {name: values[-1] for name, values in found.items()}
 
 
+def read_number(query: dict[str, str], name: str, default: float, low: float, high: float) -> float:
+    """A parameter as a number. Raises InvalidRequest outside `low` to `high` (both inclusive)."""
+    try:
+        value = float(query.get(name, default))
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise InvalidRequest(f"'{name}' must be a number from {low:g} to {high:g}.", param=name)
+    return value
+
+
 async def _next_message(receive: Receive) -> Message:
     try:
-        return await asyncio.wait_for(receive(), BODY_IDLE_SECONDS)
+        # Not wait_for: until Python 3.12 it loses a cancellation that comes together with the message.
+        async with asyncio.timeout(BODY_IDLE_SECONDS):
+            return await receive()
     except TimeoutError:
         raise RequestTimeout(f"No byte of the body came for {BODY_IDLE_SECONDS:g} s.") from None
 

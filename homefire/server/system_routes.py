@@ -1,7 +1,7 @@
-"""Health, login, status and keys over HTTP.
+"""Health, login and status over HTTP.
 
-Promises: a secret is in an answer only where it is made.
-Does not cover: models (`model_routes.py`), conversations, OpenAI's routes.
+Promises: a login's token is only ever in the cookie's header.
+Does not cover: keys (`key_routes.py`), models (`model_routes.py`), conversations, OpenAI's routes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 import homefire
 from homefire.dialects.strict import Closed
 from homefire.hardware import detect, process_memory
-from homefire.paths import KeyName
 from homefire.residency import Keeper
 from homefire.server.authority import SESSION_SECONDS, Authority
 from homefire.server.request import read_json, require_key, send_json, send_nothing
@@ -32,24 +31,25 @@ class LoginBody(Closed):
     code: Annotated[str, Meta(max_length=200)]
 
 
-class KeyBody(Closed):
-    name: Annotated[str, Meta(max_length=200)]
-
-
 _login = msgspec.json.Decoder(LoginBody)
-_key = msgspec.json.Decoder(KeyBody)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who this daemon is. `default_model` names the model that answers now when a request names none; `unready` gives the
-    reasons why it cannot serve, none if it can."""
+    reasons why it cannot serve, none if it can; `elsewhere` are the addresses for other machines."""
 
     url: str
     home: Path
     default_model: Callable[[], str]
     started: float
     unready: Callable[[], list[str]]
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def tls(self) -> bool:
+        """Whether its own address speaks TLS."""
+        return self.url.startswith("https:")
 
 
 class SystemRoutes:
@@ -66,6 +66,7 @@ class SystemRoutes:
         self._authority = authority
         self._keeper = keeper
         self._crashes = crashes
+        self._secure = "; Secure" if identity.tls else ""
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /healthz"""
@@ -81,20 +82,21 @@ class SystemRoutes:
         body = await read_json(scope, receive, SMALL_BODY, _login)
         token = await self._authority.login(body.code)
         age = int(SESSION_SECONDS)
-        cookie = f"{self._authority.cookie}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}"
+        cookie = f"{self._authority.cookie}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{self._secure}"
         await send_nothing(send, [(b"set-cookie", cookie.encode())])
 
     async def logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/logout"""
         await self._authority.logout({"cookie": _header(scope, b"cookie")})
-        cookie = f"{self._authority.cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+        cookie = f"{self._authority.cookie}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{self._secure}"
         await send_nothing(send, [(b"set-cookie", cookie.encode())])
 
     async def link(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/links"""
         require_key(scope)
         code, expires_at = self._authority.make_code()
-        await send_json(send, {"url": f"{self._identity.url}/#login={code}", "expires_at": expires_at})
+        own, *others = (f"{at}/#login={code}" for at in (self._identity.url, *self._identity.elsewhere))
+        await send_json(send, {"url": own, "elsewhere": others, "expires_at": expires_at})
 
     async def status(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/status"""
@@ -119,6 +121,9 @@ class SystemRoutes:
                 "started_at": self._identity.started,
                 "uptime_s": round(now - self._identity.started, 1),
                 "url": self._identity.url,
+                "elsewhere": self._identity.elsewhere,
+                "auth": "off" if self._authority.off else "on",
+                "tls": self._identity.tls,
                 "home": str(self._identity.home),
                 "machine": machine,
                 "memory_bytes": process_memory(os.getpid()),
@@ -127,27 +132,6 @@ class SystemRoutes:
                 "restarts": self._crashes(),
             },
         )
-
-    async def keys(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET /homefire/v1/keys"""
-        rows = [
-            {"name": row.name, "created_at": row.created_at, "last_used_at": row.last_used_at}
-            for row in await self._authority.list_keys()
-        ]
-        await send_json(send, {"keys": rows})
-
-    async def add_key(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /homefire/v1/keys"""
-        require_key(scope)
-        body = await read_json(scope, receive, SMALL_BODY, _key)
-        row, secret = await self._authority.add_key(KeyName(body.name))
-        await send_json(send, {"name": row.name, "key": secret, "created_at": row.created_at}, 201)
-
-    async def revoke_key(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """DELETE /homefire/v1/keys/{name}"""
-        require_key(scope)
-        await self._authority.revoke_key(scope["path_params"]["name"])
-        await send_nothing(send)
 
 
 def _header(scope: Scope, name: bytes) -> str:

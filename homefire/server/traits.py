@@ -25,7 +25,7 @@ class Traits:
 
     async def keys(self, name: str) -> dict[str, Any]:
         """The header's keys of an installed model; long arrays are not among them. Raises UnknownModel, BadModelFile."""
-        model = self._library.get(name)
+        model = self._library.get(name.partition("+")[0])  # an adapter changes nothing of it
         if model.facts.kind == "speech":  # no GGUF file
             return {}
         if model.path not in self._known:

@@ -5,21 +5,25 @@ daemon writes it; a full disk or a lost permission is one clear error and the st
 Does not cover: which conversations or keys exist in memory (`server/`), and rebuildable state (`indexes/`, `cache/`).
 """
 
+from homefire.store.audit import Audit, AuditRow
 from homefire.store.blobs import Blobs
 from homefire.store.conversations import Conversation, Conversations, StoredMessage
 from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
-from homefire.store.keys import KeyRow, Keys, SessionRow
+from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
     "ApprovalRow",
+    "Audit",
+    "AuditRow",
     "Blobs",
     "Conversation",
     "Conversations",
     "EngineRow",
     "Engines",
     "GrantRow",
+    "KeyRights",
     "KeyRow",
     "Keys",
     "Safety",

@@ -2,6 +2,8 @@
 
 Promises: a question is on disk before its answer begins; an answer grows on disk while it streams; what was streaming when
 the daemon died reads `interrupted` afterwards; a deleted conversation can be restored until `purge`, and is overwritten then.
+A conversation has an owner: '' is the person of this home, else the id of the key that began it. Calls take `owner`: None sees
+every conversation, an id only its own, and another one is unknown to it, in the SQL itself.
 Does not cover: what an answer says (`engines/`), the wire form (`server/`).
 """
 
@@ -74,15 +76,17 @@ class Conversations:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def create(self, title: str = "", model: str | None = None, system: str | None = None) -> Conversation:
+    async def create(
+        self, title: str = "", model: str | None = None, system: str | None = None, owner: str | None = None
+    ) -> Conversation:
         """A new, empty conversation."""
         now = time.time()
         made = Conversation("c" + secrets.token_hex(8), title, model, system, None, now, now)
 
         def change(c: apsw.Connection) -> None:
             c.execute(
-                f"INSERT INTO conversations ({_CONVERSATION}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
-                (made.id, title, model, system, None, now, now),
+                f"INSERT INTO conversations ({_CONVERSATION}, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
+                (made.id, title, model, system, None, now, now, owner or ""),
             )
             _index(c, made.id, "title", title)
 
@@ -90,13 +94,16 @@ class Conversations:
         return made
 
     async def list(
-        self, words: str = "", limit: int = 50, before: float | None = None
+        self, words: str = "", limit: int = 50, before: float | None = None, owner: str | None = None
     ) -> tuple[list[Conversation], bool]:
         """Conversations without messages, newest first, and whether there are more. `words` must all occur."""
 
         def query(c: apsw.Connection) -> list[Conversation]:
             sql = f"SELECT {_CONVERSATION} FROM conversations WHERE deleted_at IS NULL"  # nosec B608 # our own columns
             values: list[Any] = []
+            if owner is not None:
+                sql += " AND owner = ?"
+                values.append(owner)
             match = _match(words)
             if words.strip() and not match:
                 return []  # punctuation alone: there is no word to find
@@ -112,39 +119,42 @@ class Conversations:
         found = await self._store.read(query)
         return found[:limit], len(found) > limit
 
-    async def get(self, conversation_id: str) -> Conversation:
+    async def get(self, conversation_id: str, owner: str | None = None) -> Conversation:
         """One conversation with its messages. Raises UnknownConversation."""
-        return await self._store.read(lambda c: _load(c, conversation_id))
+        return await self._store.read(lambda c: _load(c, conversation_id, owner))
 
-    async def update(self, conversation_id: str, changes: dict[str, str | None]) -> Conversation:
+    async def update(
+        self, conversation_id: str, changes: dict[str, str | None], owner: str | None = None
+    ) -> Conversation:
         """Sets `title`, `model` or `system`. Raises UnknownConversation."""
 
         def change(c: apsw.Connection) -> Conversation:
-            _require(c, conversation_id)
+            _require(c, conversation_id, owner)
             for name, value in changes.items():
                 column = {"title": "title", "model": "model", "system": "system"}[name]
                 c.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", (value, conversation_id))  # nosec B608 # one of three words
                 if name == "title":
                     _index(c, conversation_id, "title", value or "")
-            return _load(c, conversation_id)
+            return _load(c, conversation_id, owner)
 
         return await self._store.write(change)
 
-    async def delete(self, conversation_id: str) -> None:
+    async def delete(self, conversation_id: str, owner: str | None = None) -> None:
         """Marks it deleted; `restore` undoes that until `purge`. Raises UnknownConversation."""
 
         def change(c: apsw.Connection) -> None:
-            _require(c, conversation_id)
+            _require(c, conversation_id, owner)
             c.execute("UPDATE conversations SET deleted_at = ? WHERE id = ?", (time.time(), conversation_id))
 
         await self._store.write(change)
 
-    async def restore(self, conversation_id: str) -> Conversation:
+    async def restore(self, conversation_id: str, owner: str | None = None) -> Conversation:
         """Undoes a deletion. Raises UnknownConversation when it is gone for good."""
 
         def change(c: apsw.Connection) -> Conversation:
-            c.execute("UPDATE conversations SET deleted_at = NULL WHERE id = ?", (conversation_id,))
-            return _load(c, conversation_id)
+            mine = "UPDATE conversations SET deleted_at = NULL WHERE id = ? AND (? IS NULL OR owner = ?)"
+            c.execute(mine, (conversation_id, owner, owner))
+            return _load(c, conversation_id, owner)
 
         return await self._store.write(change)
 
@@ -165,7 +175,14 @@ class Conversations:
         return count
 
     async def ask(
-        self, conversation_id: str, content: str, parent_id: str | None, model: str, notice: str | None
+        self,
+        conversation_id: str,
+        content: str,
+        parent_id: str | None,
+        model: str,
+        notice: str | None,
+        *,
+        owner: str | None = None,
     ) -> tuple[StoredMessage, StoredMessage, str | None]:
         """Stores a question and its empty, streaming answer in one commit.
 
@@ -173,7 +190,7 @@ class Conversations:
         """
 
         def change(c: apsw.Connection) -> tuple[StoredMessage, StoredMessage, str | None]:
-            title = _require(c, conversation_id)
+            title = _require(c, conversation_id, owner)
             question = _insert(c, conversation_id, _new_message(parent_id, "user", content, None, "complete"))
             answer = _insert(c, conversation_id, _new_message(question.id, "assistant", "", model, "streaming"))
             _index(c, conversation_id, question.id, content)
@@ -188,11 +205,13 @@ class Conversations:
 
         return await self._store.write(change)
 
-    async def answer_again(self, conversation_id: str, message_id: str, model: str) -> StoredMessage:
+    async def answer_again(
+        self, conversation_id: str, message_id: str, model: str, owner: str | None = None
+    ) -> StoredMessage:
         """Stores an empty, streaming answer beside the answer `message_id`. Raises UnknownMessage."""
 
         def change(c: apsw.Connection) -> StoredMessage:
-            _require(c, conversation_id)
+            _require(c, conversation_id, owner)
             row = c.execute(
                 "SELECT parent FROM messages WHERE id = ? AND conversation = ? AND role = 'assistant'",
                 (message_id, conversation_id),
@@ -271,17 +290,18 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
     return message
 
 
-def _require(c: apsw.Connection, conversation_id: str) -> str:
+def _require(c: apsw.Connection, conversation_id: str, owner: str | None) -> str:
     row = c.execute(
-        "SELECT title FROM conversations WHERE id = ? AND deleted_at IS NULL", (conversation_id,)
+        "SELECT title FROM conversations WHERE id = ? AND deleted_at IS NULL AND (? IS NULL OR owner = ?)",
+        (conversation_id, owner, owner),
     ).fetchone()
     if row is None:
         raise UnknownConversation(f"There is no conversation '{conversation_id}'.")
     return str(row[0])
 
 
-def _load(c: apsw.Connection, conversation_id: str) -> Conversation:
-    _require(c, conversation_id)
+def _load(c: apsw.Connection, conversation_id: str, owner: str | None) -> Conversation:
+    _require(c, conversation_id, owner)
     row = c.execute(f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)).fetchone()  # nosec B608 # our own columns
     assert row is not None
     rows = c.execute(f"SELECT {_MESSAGE} FROM messages WHERE conversation = ? ORDER BY seq", (conversation_id,))  # nosec B608 # our own columns

@@ -86,7 +86,36 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     ALTER TABLE messages ADD COLUMN answered_by TEXT;
     """,
-    # 8: safety: what each key may do with each tool, single effects that a person is asked about, what a critic said of plans.
+    # 8: what a key may do, for how long, how much; two live secrets while it is rotated; whose a conversation is (''
+    # is the person). Keys from before may do everything, as they did. The audit log is only ever added to.
+    """
+    ALTER TABLE keys ADD COLUMN id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE keys ADD COLUMN scopes TEXT NOT NULL DEFAULT 'admin';
+    ALTER TABLE keys ADD COLUMN expires_at REAL;
+    ALTER TABLE keys ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE keys ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE keys ADD COLUMN concurrent INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE keys ADD COLUMN old_hash BLOB;
+    ALTER TABLE keys ADD COLUMN old_until REAL;
+    UPDATE keys SET id = 'k' || lower(hex(randomblob(8)));
+    ALTER TABLE conversations ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    CREATE INDEX conversations_by_owner ON conversations (owner, updated_at DESC);
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL, about TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+    """,
+    # 9: the quickest way to run a model as measured, and who drafts for it by a person's word. `model` of a tuning is a digest.
+    """
+    CREATE TABLE tunings (
+        model TEXT NOT NULL, engine TEXT NOT NULL, machine TEXT NOT NULL, body TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (model, engine, machine)
+    ) STRICT;
+    CREATE TABLE draft_plans (model TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+    """,
+    # 10: safety: what each key may do with each tool, single effects that a person is asked about, what a critic said of plans.
     """
     CREATE TABLE grants (
         key TEXT NOT NULL, tool TEXT NOT NULL, pin TEXT NOT NULL, bounds TEXT NOT NULL, PRIMARY KEY (key, tool)

@@ -362,6 +362,14 @@ def test_logged_out(visit: Any, daemon: Any) -> None:
     expect(page.get_by_role("heading", name="This browser is not logged in.")).to_be_visible()
 
 
+def test_keys_that_are_off_are_said_loudly(visit: Any, new_daemon: Any) -> None:
+    page = visit(to=new_daemon(HOMEFIRE_AUTH="off").start(), link=False).page
+    expect(field(page)).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Keys are off: every program on this machine may use Homefire.")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("Keys are off")
+
+
 def test_daemon_that_dies(visit: Any, new_daemon: Any, tmp_path: Path) -> None:
     """A banner says that nobody answers; nothing written is lost; when the daemon is back, all goes on by itself."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

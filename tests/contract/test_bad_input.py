@@ -257,9 +257,9 @@ def test_two_hundred_megabytes(daemon: RunningDaemon, chunked: bool) -> None:
 
 
 def test_heads_that_never_end(daemon: RunningDaemon) -> None:
-    """Fifty at once, some silent, some dripping: each gets 408 within 12 s, and meanwhile the daemon serves others."""
+    """Three hundred at once, some silent, some dripping: each gets 408 within 12 s, and meanwhile the daemon serves others."""
     with contextlib.ExitStack() as stack:
-        slow = [stack.enter_context(raw.connect(daemon, 15)) for _ in range(50)]
+        slow = [stack.enter_context(raw.connect(daemon, 15)) for _ in range(300)]
         began = time.monotonic()
         for number, connection in enumerate(slow):
             if number % 2:

@@ -23,6 +23,7 @@ from homefire.engines.null import Null
 from homefire.errors import SourceUnreachable
 from homefire.hardware import Machine
 from homefire.models import catalogue
+from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.library import Library, Roles
 from homefire.models.origin import Credential, Http, Page, Stream
@@ -30,17 +31,20 @@ from homefire.models.pulls import Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths
+from homefire.paths import Paths, base_of
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.far import FarEngines
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
+from homefire.residency.tuned import Tuned
+from homefire.residency.tuner import Tuner
 from homefire.server import Authority, Rooms, build_app
 from homefire.server.holds import Holds
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
-from homefire.store import Blobs, Conversations, Engines, Keys, Store
+from homefire.server.tuning_routes import TuningRooms
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
@@ -265,14 +269,15 @@ async def house(
             engines.append(self)
 
     def make_engine(name: str) -> Engine:
-        holds.check(name)
-        model = models.get(name)
-        return Noted(model.name, delay, fail_after, model.facts.kind)
+        base = base_of(name)
+        holds.check(base)
+        kind = models.get(base).facts.kind
+        return Noted(name, delay, fail_after, kind, [str(each.digest) for each in Adapters(models).of_engine(name)])
 
     blobs = Blobs(paths)
     models = Library(store, paths, blobs)
     await models.open()
-    authority = Authority(Keys(store), paths, "homefire_7373")
+    authority = Authority(Keys(store), paths, "homefire_7373", Audit(store))
     await authority.open()
     key = json.loads(paths.keys.read_text("utf-8"))["local"]
     await (roles := Roles(store, models)).open()
@@ -292,7 +297,9 @@ async def house(
     identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
     await (far := FarEngines(Engines(store), paths.secrets)).open()
-    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far)
+    await (tuned := Tuned(store, models, "a build", lambda: MACHINE)).open()
+    tuning = TuningRooms(Tuner(keeper, models, tuned, usual=lambda: 3, cores=lambda: 4), tuned)
+    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far, tuning=tuning)
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:

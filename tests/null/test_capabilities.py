@@ -30,6 +30,7 @@ ASKS: dict[str, tuple[Request, str]] = {
     "logprobs": (ChatRequest("m", ASKED, logprobs=0), "logprobs"),
     "echo": (CompletionRequest("m", "x", echo=True), "echo"),
     "completions": (CompletionRequest("m", "x"), "prompt"),
+    "adapters": (ChatRequest("m", ASKED, adapters=(("a" * 64, 1.0),)), "adapters"),
     "seed": (ChatRequest("m", ASKED, Sampling(seed=0)), "seed"),
     "logit_bias": (ChatRequest("m", ASKED, Sampling(logit_bias=((1, 2.0),))), "logit_bias"),
     "penalties": (ChatRequest("m", ASKED, Sampling(presence_penalty=0.0)), "presence_penalty"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from homefire.dialects import llamacpp, openai
+from homefire.dialects import forced_call, llamacpp, openai
 from homefire.dialects.openai import ChatStream, CompletionStream
 from homefire.errors import (
     ContextOverflow,
@@ -25,8 +25,10 @@ from homefire.messages import (
     CompletionRequest,
     Event,
     Finish,
+    Message,
     ReasoningDelta,
     TextDelta,
+    Tool,
     ToolCallDelta,
     Usage,
     UsageReport,
@@ -177,3 +179,21 @@ def test_the_rate_of_llamacpp_is_read() -> None:
         "timings": {"predicted_per_second": 9.5},
     }
     assert llamacpp.read_event(chunk) == [UsageReport(Usage(1, 2), 9.5)]
+
+
+def test_scales_of_adapters_stand_in_every_body() -> None:
+    """All of them or none: a list that leaves one out, or an empty one, would let llama.cpp keep what the last one computed."""
+    chat = ChatRequest("pilot", (Message("user", "hi"),))
+    tool = Tool("look", "", {"type": "object", "properties": {}})
+    forced = ChatRequest("pilot", (Message("user", "hi"),), tools=(tool,), tool_choice="required")
+    text = CompletionRequest("pilot", "hi")
+    wanted = [{"id": 0, "scale": 0.0}, {"id": 1, "scale": -0.5}]
+    for body in (
+        llamacpp.render_chat(chat, [0.0, -0.5]),
+        llamacpp.render_completion(text, [0.0, -0.5]),
+        forced_call.render(forced, True, [0.0, -0.5]),
+    ):
+        assert json.loads(body)["lora"] == wanted
+    assert [each["scale"] for each in json.loads(llamacpp.render_chat(chat, [0.0]))["lora"]] == [0.0]
+    for body in (llamacpp.render_chat(chat), llamacpp.render_completion(text), forced_call.render(forced, True)):
+        assert "lora" not in json.loads(body)

@@ -43,8 +43,9 @@ from homefire.models.gguf_source import GgufSource
 from homefire.models.installed import Facts
 from homefire.models.safetensors import SafetensorsHeader, read_safetensors
 from homefire.paths import Digest, ModelName
-from homefire.server.authority import Authority, Principal
+from homefire.server.authority import Authority
 from homefire.server.door import Door
+from homefire.server.scopes import Principal
 from tests.null.gguf_file import small
 from tests.null.rig import HOST
 
@@ -418,7 +419,7 @@ class Everyone(Authority):
     def __init__(self) -> None:
         pass
 
-    def authorise(self, headers: Any) -> Principal:
+    def identify(self, headers: Any) -> Principal:
         return Principal("key", "test")
 
 

@@ -68,7 +68,7 @@ seconds = 60
 def gated(house: House, text: str = RULES, guard: Guard | None = None) -> None:
     """The application with these rules in front."""
     policy = guard or Guard(Policy(rules_module.read(text, "test")))
-    house.rooms = replace(house.rooms, gate=Gate(policy, house.rooms.watched.metrics.decided))
+    house.rooms = replace(house.rooms, gate=Gate(policy, house.rooms.watched.metrics.count))
     house.app = build_app(house.rooms)
 
 
@@ -114,7 +114,7 @@ def test_questions_are_answered_once_and_names_are_rewritten(tmp_path: Path) -> 
         assert (asked.status, asked.code) == (403, "policy_asks")
         token = hashlib.sha256(b"sure\0launch it").hexdigest()
         assert token in asked.json()["error"]["next_step"]
-        assert (await house.call("POST", f"{AT}/policy/approve", {"token": "x" * 64})).code == "invalid_request"
+        assert (await house.call("POST", f"{AT}/policy/approve", {"token": "x" * 63})).code == "invalid_request"
         assert (await house.call("POST", f"{AT}/policy/approve", {"token": token})).status == 204
         assert (await house.call("POST", at, chat("launch it now"))).code == "policy_asks", "of another text"
         assert (await house.call("POST", at, chat("launch it"))).status == 200

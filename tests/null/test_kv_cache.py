@@ -85,7 +85,7 @@ class House:
         )
         self.server.slots[slot.number] = text
         read = len(text) - cached
-        self.cache.give_back(slot, Spent(cached, read, 0, MS_A_TOKEN * read))
+        self.cache.give_back(slot, Spent(cached, read, 0, read_ms=MS_A_TOKEN * read))
         return cached
 
 

@@ -83,7 +83,8 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         assert (await house.call("GET", "/metrics", key=False)).status == 401
         assert (await house.call("GET", "/not/a/route/at/all")).status == 404
         await house.call("POST", f"{AT}/keys", {"name": "the name of a key"})
-        found.metrics.spent("pilot", Spent(7, 3, 20))
+        found.metrics.spent("pilot", Spent(7, 3, 15))
+        found.metrics.spent("pilot", Spent(0, 0, 5, 8, 6))
         found.metrics.count("sandbox_kills_total", {"reason": "memory"})
         found.metrics.count("policy_decisions_total", {"action": "ask", "rule": "sure"}, times=4)
         await house.call("POST", f"{AT}/models/pilot/unload")
@@ -106,6 +107,7 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         assert got["homefire_requests_in_flight"] == 1, "this one"
         assert got['homefire_tokens_total{model="pilot",kind="written"}'] == 20
         assert got['homefire_tokens_total{model="pilot",kind="prompt_cached"}'] == 7
+        assert got['homefire_tokens_total{model="pilot",kind="drafts_accepted"}'] == 6
         assert got['homefire_models{state="ready"}'] == 1
         assert got['homefire_model_leases{model="pilot"}'] == 0
         assert got["homefire_requests_waiting"] == 0
@@ -216,9 +218,11 @@ def test_restarts(tmp_path: Path) -> None:
 
 def test_tokens_at_the_end_of_an_answer() -> None:
     timings = b'"timings":{"cache_n":9,"prompt_n":1,"prompt_ms":15.8,"predicted_n":5,"predicted_ms":56.0}'
-    assert read_spent(b'data: {"choices":[],' + timings + b"}\n\ndata: [DONE]\n\n") == Spent(9, 1, 5, 15.8)
+    assert read_spent(b'data: {"choices":[],' + timings + b"}\n\ndata: [DONE]\n\n") == Spent(9, 1, 5, read_ms=15.8)
     # What a model writes stands in a JSON string, where quotes are escaped.
     assert read_spent(b'{"content":"' + timings.replace(b'"', b'\\"') + b'"}') is None
+    drafted = timings[:-1] + b',"draft_n":8,"draft_n_accepted":6}'
+    assert read_spent(drafted + b"}") == Spent(9, 1, 5, 8, 6, 15.8)
     assert read_spent(b"") is None
 
 

@@ -18,6 +18,7 @@ from homefire.errors import EngineGarbled
 from homefire.paths import KeyName
 from homefire.residency import KeeperRules
 from homefire.residency.kept_in_store import KeptInStore
+from homefire.store import KeyRights
 from tests.null.gguf_file import small
 from tests.null.keeper_bench import Memory
 from tests.null.rig import AT, House, at_home
@@ -33,7 +34,7 @@ def test_a_client_that_opens_300_streams(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         house.keeper._sizes = Memory(room=1, slots=1)
         house.keeper.rules = KeeperRules(30.0)
-        _, secret = await house.authority.add_key(KeyName("other"))
+        _, secret = await house.authority.add_key(KeyName("other"), KeyRights(("chat",)), "test")
         other = [("authorization", f"Bearer {secret}")]
         held = await house.keeper.ensure("pilot")
         many = [house.start("POST", CHAT, asked()) for _ in range(300)]

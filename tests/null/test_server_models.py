@@ -77,7 +77,7 @@ def test_models_and_status_over_a_usual_client(tmp_path: Path) -> None:
             assert [(m["name"], m["source"], m["resident"]) for m in listed["models"]] == [("pilot", "built-in", False)]
             status = (await http.get(f"{AT}/status")).json()
             assert set(status) == {"version", "pid", "started_at", "uptime_s", "url", "home", "machine", "memory_bytes",
-                                   "models", "waiting", "restarts"}  # fmt: skip
+                                   "models", "waiting", "restarts", "auth", "elsewhere", "tls"}  # fmt: skip
             assert (await http.get("/readyz")).json() == {"ready": True, "reasons": []}
             assert (await http.get("/v1/models")).json()["data"][0]["id"] == "pilot"
             assert (await http.get("/v1/models/pilot")).json()["owned_by"] == "homefire"

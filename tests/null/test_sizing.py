@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from homefire.engines.engine import EngineSpec
+from homefire.engines.engine import AdapterFile, Drafting, EngineSpec
 from homefire.engines.llamacpp import AHEAD
 from homefire.errors import EngineFailed, HomefireError, InvalidRequest, UnknownModel
 from homefire.hardware import Gpu, Machine
@@ -21,6 +21,7 @@ from homefire.models.library import PILOT_FILE
 from homefire.residency import sizing
 from homefire.residency.plan import GIB, HOST, MIB, Held
 from homefire.residency.sizing import CHILD_BYTES, GPU, MemoryLimits, Sizing
+from tests.contract import tiny_adapter
 from tests.null.rig import House, at_home
 
 MACHINE = Machine("Linux 6", "a processor", 4, 32 * GIB, 20 * GIB)
@@ -152,3 +153,28 @@ def test_what_counts_as_out_of_memory(tmp_path: Path, said: str, logged: str, ra
         return found.ran_out("pilot", problem)
 
     assert sized(tmp_path / "home", work, how=lambda name, smaller: spec(name, smaller, log=log)) is ran_out
+
+
+def test_what_was_tuned_drafts_and_adapters_count(tmp_path: Path) -> None:
+    """A cache of fewer bits takes less, a larger batch, a draft and adapters more; a side worker as its model."""
+    adapter = tiny_adapter.make(tmp_path / "a.gguf")
+
+    async def work(house: House) -> None:
+        models = house.rooms.models
+
+        async def taken(name: str = "pilot", **given: Any) -> int:
+            how = Sizing(models.advice, models.library, lambda *_: spec(**given), MemoryLimits(GIB), lambda: MACHINE)
+            return (await how.plan(name, False)).bytes[HOST]
+
+        plain = await taken()
+        cache = 8 * 2 * 8 * 2048 * 256 * 2  # layers, keys and values, slots, tokens, width, bytes
+        assert plain - await taken(kv_type="Q8_0") == cache - cache * 34 // 64
+        assert await taken(batch=1024) > plain
+        assert await taken(flash_attention=False) > plain
+        assert await taken(drafting=Drafting("ngram-mod")) == plain
+        assert await taken(drafting=Drafting("draft", "pilot", PILOT_FILE)) == 2 * plain - CHILD_BYTES
+        files = (AdapterFile("a" * 64, adapter),) * 2
+        assert await taken(adapters=files) == plain + 2 * adapter.stat().st_size
+        assert await taken("pilot+style") == await taken("pilot~tune") == plain
+
+    at_home(tmp_path / "home", work)

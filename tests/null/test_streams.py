@@ -156,7 +156,7 @@ def test_an_answer_that_cannot_begin_is_stored_as_failed(tmp_path: Path, monkeyp
 
 
 def test_a_store_that_fails_at_the_end_costs_nobody_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def full(*_: object) -> None:
+    async def full(*_: object, **__: object) -> None:
         raise DiskFull("The disk is full.")
 
     async def work(house: House) -> None:

@@ -358,6 +358,45 @@ def test_keys(home: RunningDaemon) -> None:
     assert parsed(home.cli("key", "revoke", "laptop of ada", "--json")) == {"revoked": "laptop of ada"}
 
 
+def test_what_a_key_may_do(home: RunningDaemon) -> None:
+    asked = (
+        "key",
+        "add",
+        "phone",
+        "--scope",
+        "chat,models",
+        "--expires",
+        "30d",
+        "--rpm",
+        "60",
+        "--tpm",
+        "1000",
+        "--concurrent",
+        "4",
+    )
+    made = parsed(home.cli(*asked, "--json"))
+    assert made["scopes"] == ["chat", "models"]
+    assert made["limits"] == {"requests_per_minute": 60, "tokens_per_minute": 1000, "concurrent": 4}
+    assert 29.9 * 86_400 < made["expires_at"] - made["created_at"] <= 30 * 86_400 + 5
+    shown = home.cli("key", "list").stdout
+    assert "phone  chat,models" in shown
+    assert "60 requests per minute" in shown
+    turned = parsed(home.cli("key", "rotate", "phone", "--grace", "1h", "--json"))
+    assert [raw.call(home, "GET", "/v1/models", key=each["key"]).status for each in (made, turned)] == [200, 200]
+    assert parsed(home.cli("key", "show", "phone", "--json"))["old_until"] == turned["old_until"]
+    assert raw.call(home, "GET", "/homefire/v1/keys", key=turned["key"]).code == "missing_scope"
+    for wrong in (("--scope", "everything"), ("--scope", ""), ("--expires", "soon"), ("--rpm", "-1")):
+        refused(home.cli("key", "add", "tablet", *wrong), "invalid_request")
+    refused(home.cli("key", "show", "nobody"), "unknown_key")
+    refused(home.cli("key", "rotate", "local"), "invalid_request")
+    assert home.cli("key", "revoke", "phone").returncode == 0
+    told = home.cli("audit").stdout
+    for what in ("key made phone", "key rotated phone", "key revoked phone"):
+        assert f"key:local: {what}" in told
+    assert parsed(home.cli("audit", "--limit", "1", "--json"))["entries"][0]["seq"] >= 4
+    assert not any(each["key"] in told for each in (made, turned))
+
+
 def test_own_key_can_be_replaced(home: RunningDaemon) -> None:
     before = home.key
     assert home.cli("key", "revoke", "local").returncode == 0

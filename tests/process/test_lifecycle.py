@@ -170,7 +170,7 @@ def test_port_taken(new_daemon: NewDaemon) -> None:
     assert not any(str(daemon.home) in line for _, line in command_lines())
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.0.0.2"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_only_this_machine(new_daemon: NewDaemon, host: str) -> None:
     assert host in refused(new_daemon(HOMEFIRE_HOST=host).cli("up", "--detach"), "bind_refused")
 

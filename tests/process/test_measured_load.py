@@ -7,7 +7,6 @@ Does not cover: what is made of records (`tests/null/test_speed.py`, `tests/null
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,16 @@ import pytest
 from homefire import daemon as module
 from homefire.daemon import Daemon
 from homefire.paths import Paths
+from homefire.server.listen import listen
 from homefire.settings import Settings
 
 
 async def load_the_pilot(home: Path) -> list[tuple[object, ...]]:
     """The records after one load."""
     (paths := Paths(home)).prepare()
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        one = Daemon(paths, Settings(), listening)
+    settings = Settings(port=0)
+    with listen(settings, paths) as listening:
+        one = Daemon(paths, settings, listening)
         try:
             await one.open()
             one._serving = True

@@ -7,6 +7,7 @@
 import { drafts, forget, keep, readKept, samplings } from "../kept";
 import { dismiss, say, sayError } from "../page/toasts";
 import { Cell } from "../cell";
+import { keysOff } from "../session/session";
 import { calls } from "../wire/calls";
 import type { ConversationHead, Message, ModelList, Status } from "../wire/contract";
 import { ApiError, asErrorBody, Unreachable } from "../wire/request";
@@ -87,7 +88,9 @@ export class Desk {
 
   async refreshStatus(): Promise<void> {
     try {
-      this.status.set(await calls.status());
+      const status = await calls.status();
+      this.status.set(status);
+      keysOff.set(status.auth === "off");
     } catch {
       this.status.set(null);
     }

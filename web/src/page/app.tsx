@@ -1,10 +1,11 @@
 /*
  * The page: the workspace, the login screen, or, while that is not known, nothing but the fire.
- * Promises: when the daemon is silent a banner says so wherever one is, and goes when it answers.
+ * Promises: when the daemon is silent a banner says so wherever one is, and goes when it answers; another one stays
+ * while keys are turned off.
  */
 import { useCell } from "../cell";
 import { connection } from "../session/connection";
-import { session } from "../session/session";
+import { keysOff, session } from "../session/session";
 import { Flame } from "./icons";
 import { LoginScreen } from "./login-screen";
 import { Workspace } from "./workspace";
@@ -21,11 +22,23 @@ function Banner() {
   );
 }
 
+function KeysOff() {
+  if (!useCell(keysOff)) return null;
+  return (
+    <div className="banner" role="alert">
+      <span>
+        Keys are off: every program on this machine may use Homefire. Set <code>auth</code> to <code>on</code> in its settings.
+      </span>
+    </div>
+  );
+}
+
 export function App() {
   const state = useCell(session);
   return (
     <div className="page">
       <Banner />
+      <KeysOff />
       {state === "in" && <Workspace />}
       {state === "out" && <LoginScreen />}
       {state === "unknown" && (

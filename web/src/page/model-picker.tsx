@@ -32,6 +32,12 @@ function moveInMenu(event: React.KeyboardEvent<HTMLElement>): void {
   entries[(index + step + entries.length) % entries.length]?.focus();
 }
 
+/** A model as it can be talked to; an adapter is, with its base: BASE+ADAPTER. */
+function speaker(model: Model): Model | null {
+  if ((model.kind ?? "chat") === "chat") return model;
+  return model.kind === "adapter" && model.base ? { ...model, name: `${model.base}+${model.name}`, context_length: null } : null;
+}
+
 interface Props {
   desk: Desk;
   chosen: string | null;
@@ -40,7 +46,7 @@ interface Props {
 
 export function ModelPicker({ desk, chosen, onChoose }: Props) {
   const { models, default: usual } = useCell(desk.models);
-  const speaking = models.filter((model) => (model.kind ?? "chat") === "chat");
+  const speaking = models.flatMap((model) => speaker(model) ?? []);
   const name = chosen ?? usual ?? "No model";
   return (
     <Popover

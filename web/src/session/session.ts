@@ -12,6 +12,8 @@ import { doubt, returns } from "./connection";
 import { codeInFragment } from "./login-code";
 
 export const session = new Cell<"unknown" | "in" | "out">("unknown");
+/** Whether the daemon asks nobody for a key (its setting `auth`). */
+export const keysOff = new Cell(false);
 /** Why the last code was not taken. */
 export const loginError = new Cell<ErrorBody | null>(null);
 

@@ -71,7 +71,9 @@ export interface Model {
   context_length: number | null;
   description: string | null;
   resident: boolean;
-  kind?: "chat" | "embedding" | "rerank" | "speech";
+  kind?: "chat" | "embedding" | "rerank" | "adapter" | "speech";
+  /** Of an adapter, the model that it is for. */
+  base?: string | null;
   /** A pinned model cannot be removed. */
   pinned?: boolean;
   /** It lies in another program's store, and is used there. */
@@ -120,6 +122,9 @@ export interface Status {
   started_at: number;
   uptime_s: number;
   url: string;
+  elsewhere: string[];
+  auth: "on" | "off";
+  tls: boolean;
   home: string;
   machine: {
     system: string;
