@@ -19,12 +19,17 @@ from typing import Any
 
 import pytest
 
+from homefire.daemon import _Completed
 from homefire.errors import NoEmbeddingModel
-from homefire.safety import Guard, Policy, load_rules, semantic
+from homefire.safety import Critic, Guard, Policy, load_rules, semantic
 from homefire.safety import rules as rules_module
+from homefire.safety.critic import Plan, Step
 from homefire.safety.semantic import Semantic, load_examples, pieces
+from homefire.safety.taint import label
 from homefire.server import build_app
+from homefire.server.answering import Answering
 from homefire.server.gate import Gate
+from homefire.store import Safety
 from tests.null.rig import AT, House, at_home
 
 RULES = """
@@ -172,6 +177,21 @@ def test_routes(tmp_path: Path) -> None:
             assert (await house.call("POST", f"{AT}/policy/check", body)).code == "invalid_request"
         metrics = (await house.call("GET", "/metrics")).body.decode()
         assert "policy_decisions" not in metrics, "trying counts nothing"
+
+    at_home(tmp_path, work)
+
+
+def test_the_critic_asks_the_model_that_answers(tmp_path: Path) -> None:
+    """As the daemon wires it. This engine repeats what it hears, which is no verdict, so the plan does not pass."""
+
+    async def work(house: House) -> None:
+        answering = Answering(house.keeper, house.rooms.models.library, roles=house.rooms.models.roles.roles)
+        asked = _Completed(answering, house.rooms.identity.default_model)
+        stored = Safety(house.store)
+        found = await Critic(asked, stored, threshold=1).review(Plan("Tidy up", (Step("rm", "run", {}),), label("web")))
+        assert (found.outcome, found.passed, len(house.engines)) == ("garbled", False, 1)
+        row = (await stored.verdicts())[0]
+        assert (row.critic, row.risk, row.outcome) == ("pilot", 12, "garbled")
 
     at_home(tmp_path, work)
 
