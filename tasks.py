@@ -1,4 +1,5 @@
-"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | proof | fuzz | bench | clean`.
+"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | policy | proof | fuzz |
+bench | clean`.
 
 `make` calls this file. Standard library only; it makes the environment in `.venv`, installs what is needed there, and goes on
 inside it.
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
         "lint": lint,
         "check": check,
         "page": page,
+        "policy": policy,
         "proof": proof,
         "fuzz": fuzz,
         "bench": bench,
@@ -79,6 +81,12 @@ def test(arguments: list[str]) -> int:
         lint([])
         check_page()
     return call([PYTHON, "-m", "pytest", *(arguments or ["-q"])], check=False)
+
+
+def policy(arguments: list[str]) -> int:
+    """Writes the shipped rules and labelled texts where the browser build reads them (fixtures/)."""
+    install("test")
+    return call([PYTHON, "-m", "tests.null.policy_json"])
 
 
 def lint(arguments: list[str]) -> int:

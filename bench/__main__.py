@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, engine, fair, fetch, fit, kv, quantize, router, sandbox, slots, start, swap, verify
+from bench import auth, engine, fair, fetch, fit, kv, policy, quantize, router, sandbox, slots, start, swap, verify
 from bench.report import Report
 from homefire.cli.main import show_error
 from homefire.errors import HomefireError
@@ -25,6 +25,7 @@ BENCHES = {
     "quantize": quantize.measure,
     "sandbox": sandbox.measure,
     "engine": engine.measure,
+    "policy": policy.measure,
 }
 
 

@@ -23,8 +23,9 @@ import signal
 import socket
 import sys
 import time
+from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,14 +45,14 @@ from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
 from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
-from homefire.messages import Usage
+from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta, Usage
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
-from homefire.models.origin import Credential, Page, Stream, Web
+from homefire.models.origin import LateWeb
 from homefire.models.packages import Packages
 from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
@@ -67,9 +68,12 @@ from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
+from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.sandbox.choose import candidates, choose
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.answering import Answering, Asking
 from homefire.server.floors import require_floors
+from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
 from homefire.server.metrics_routes import Watched
@@ -80,7 +84,7 @@ from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
@@ -99,6 +103,7 @@ FEWEST_TIMED = 64
 SMALLEST_CONTEXT = 512
 USUAL_BATCH = 512
 LEAST_DISK = 2**20
+CRITIC_TOKENS = 300
 
 
 def main() -> int:
@@ -164,7 +169,7 @@ class Daemon:
         )
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
-        self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
+        self.web = LateWeb(settings.stall_seconds, self.indexes.certificates)
         limits = Limits(
             settings.downloads_at_once, settings.download_rate * 2**20, Rules(parallel=settings.download_connections)
         )
@@ -193,6 +198,16 @@ class Daemon:
             crashes=self.restarts.counts,
             pulls=lambda: self.pulls.outcomes,
         )
+        self.guard = self._make_guard(settings)
+        stored = Safety(self.store)
+        # Agents act through these two; no tool is declared before there are agents.
+        self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
+        self.critic = Critic(
+            _Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
+            stored,
+            threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
+            seconds=float(settings.safety_critic_seconds),
+        )
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -217,6 +232,7 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        await self.boundary.open()
         await self.keeper.open()
         self.telemetry.open()
         await self.builder.open()
@@ -247,6 +263,7 @@ class Daemon:
                 watched=self.watched,
                 far=self.far,
                 kv=self.kv,
+                gate=Gate(self.guard, self.watched.metrics.count),
                 telemetry=self.telemetry,
                 spans=self.spans or NoSpans(),
                 tuning=TuningRooms(self.tuner, self.tuned),
@@ -265,6 +282,7 @@ class Daemon:
                 self.regulator.run() if self.settings.governor_seconds else asyncio.sleep(0)
             )
             self.restarts.open()
+            self.guard.prepare()
             self._announce()
             self._beside(self.keeper.bring_back())
             log.info("ready at %s", self.url)
@@ -284,6 +302,7 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.guard.close()
         await self.builder.close()
         await self.pulls.close()
         await self.far.close()
@@ -301,6 +320,11 @@ class Daemon:
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
         log.info("ended")
+
+    def _make_guard(self, settings: Settings) -> Guard:
+        policy = Policy(load_rules(self.paths.policy), mode_of(settings.safety_mode))
+        answering = Answering(self.keeper, self.library, roles=self.roles.roles)
+        return Guard(policy, _Vectors(answering, self.library, self.roles), self.paths.vectors)
 
     def _default_model(self) -> str:
         return self.settings.model or self.roles.roles()["main"]
@@ -521,6 +545,53 @@ class Daemon:
         _first_line({"ready": facts})
 
 
+class _Vectors:
+    """Vectors for the check by meaning: those of the local model with the role embed, else of the only one there is."""
+
+    def __init__(self, answering: Answering, library: Library, roles: Roles) -> None:
+        self._answering = answering
+        self._library = library
+        self._roles = roles
+
+    async def model(self) -> str:
+        name = self._name()
+        return " ".join([name, *_identity(self._library.get(name))]) if name else ""
+
+    async def vectors(self, texts: Sequence[str]) -> list[array[float]]:
+        found = await self._answering.embed(
+            EmbeddingRequest(self._name(), tuple(texts), truncate=True), Asking("safety")
+        )
+        vectors = [array("f", vector) for vector in found.vectors]
+        if sys.byteorder == "big":
+            for vector in vectors:
+                vector.byteswap()
+        return vectors
+
+    def _name(self) -> str:
+        here = [str(model.name) for model in self._library.all() if model.facts.kind == "embedding"]
+        chosen = self._roles.roles()["embed"]
+        return chosen if chosen in here else here[0] if len(here) == 1 else ""
+
+
+class _Completed:
+    """A model as the critic asks it: one answer in JSON, drawn without chance."""
+
+    def __init__(self, answering: Answering, model: Callable[[], str]) -> None:
+        self._answering = answering
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        return self._model()
+
+    async def __call__(self, system: str, text: str, schema: Mapping[str, Any]) -> str:
+        messages = Message("system", system), Message("user", text)
+        form = Form("json_schema", dict(schema))
+        request = ChatRequest(self._model(), messages, Sampling(temperature=0, max_tokens=CRITIC_TOKENS), form=form)
+        async with self._answering.open(request, Asking("safety")) as answer:
+            return "".join([event.text async for event in answer.events() if isinstance(event, TextDelta)])
+
+
 class _Levers:
     """What the governor moves. Threads, batch and context count from a model's next load on."""
 
@@ -569,30 +640,6 @@ def _hook(command: str, paths: Paths) -> Hook | None:
         return Hook(command, paths.hook_log) if command.strip() else None
     except ValueError as problem:
         raise BadSetting(f"'restart_hook' is no command: {problem}.", param="restart_hook") from None
-
-
-class _LateWeb:
-    """The network for `models/`, made at its first use: most daemons start without needing one."""
-
-    def __init__(self, stall_seconds: float, certificates: str) -> None:
-        self._given = stall_seconds, certificates
-        self._made: Web | None = None
-
-    def open(
-        self, url: str, headers: Mapping[str, str], credential: Credential | None = None
-    ) -> contextlib.AbstractAsyncContextManager[Stream]:
-        return self._web().open(url, headers, credential)
-
-    async def get(self, url: str, accept: str, credential: Credential | None = None) -> Page:
-        return await self._web().get(url, accept, credential)
-
-    async def close(self) -> None:
-        if self._made is not None:
-            await self._made.close()
-
-    def _web(self) -> Web:
-        self._made = self._made or Web(*self._given)
-        return self._made
 
 
 def _identity(model: Model) -> list[str]:

@@ -483,6 +483,37 @@ class BadPackage(ClientError):
     )
 
 
+class PolicyRefused(ClientError):
+    """A rule of the policy does not let this text in; `param` is the rule."""
+
+    code = "policy_refused"
+    status = 403
+    type = "permission_error"
+    default_step = "See the rule with: homefire policy show"
+
+
+class PolicyAsks(ClientError):
+    """A rule of the policy wants its sender to confirm this text; `param` is the rule."""
+
+    code = "policy_asks"
+    status = 403
+    type = "permission_error"
+
+
+class BadPolicy(ClientError):
+    """A file of rules is not valid; nothing of it counts."""
+
+    code = "bad_policy"
+    default_step = "The form of rules is in docs/security.md."
+
+
+class BadTool(ClientError):
+    """A tool's declaration cannot be enforced: an unknown risk, or a schema that is not understood whole."""
+
+    code = "bad_tool"
+    default_step = "What a tool's schema may hold is in docs/security.md."
+
+
 class DaemonError(HomefireError):
     """Homefire itself cannot do it now."""
 

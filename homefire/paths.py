@@ -126,6 +126,8 @@ class Paths:
         self.telemetry_state = home / "telemetry" / "state.json"
         self.telemetry_queue = home / "telemetry" / "queue"
         self.kv = home / "cache" / "kv"
+        self.policy = home / "policy.toml"
+        self.vectors = home / "cache" / "vectors"
         self.tls = home / "tls"
         self.tls_authority = self.tls / "ca.pem"
         self.tls_certificate = self.tls / "certificate.pem"

@@ -119,6 +119,12 @@ class Settings:
     kv_crash_seconds: int = _row(
         2, "A KV cache that would take so long to read again is kept at once, in case of a crash.", 0, 86_400
     )
+    safety_mode: str = _row(
+        "rules", "How texts are checked: rules, semantic (by meaning too), full (and plans of agents by a critic)."
+    )
+    safety_critic_risk: int = _row(6, "Risk from which on a plan goes to the critic in the mode full.", 1, 1000)
+    safety_critic_seconds: int = _row(60, "How long the critic may take; no verdict is no approval.", 1, 3600)
+    approval_seconds: int = _row(600, "How long a question about an effect waits, and an approval counts.", 10, 86_400)
     far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
     otel_endpoint: str = _row(

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
+    "policy": ("policy", "the rules of what may go in, and what they say of a text"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
     "tls": ("tls", "certificates for reaching this daemon from other machines"),
     "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),

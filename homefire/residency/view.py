@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from homefire.errors import DoesNotFit
 from homefire.residency.demand import Demand
 from homefire.residency.host_shelf import OnShelf
+from homefire.residency.plan import HOST, gib
 from homefire.residency.scheduler import Pause, World, missing, taken
 
 
@@ -169,3 +171,16 @@ def device_rows(world: World) -> list[DeviceRow]:
 def resting_state(pause: Pause) -> str:
     """The word for a model that rests after crashes."""
     return "broken" if pause.broken else "backing_off"
+
+
+def too_large(model: str, world: World, for_pins: bool) -> DoesNotFit:
+    """Names the device on which most is missing."""
+    need, pinned = world.needs[model], taken(r for r in world.residents.values() if r.pinned)
+    rooms = {d: size - (pinned[d] if for_pins else 0) for d, size in world.room.bytes.items()}
+    device = max(missing(need, rooms).items(), key=lambda each: each[1])[0]
+    where = "main memory" if device == HOST else f"memory of the GPU ({device})"
+    said = f"'{model}' needs {gib(need[device])} of {where}; models may take {gib(rooms[device])} of it here"
+    why = world.room.why.get(device, "")
+    if for_pins:
+        return DoesNotFit(f"{said} beside the pinned ones.", "Unpin one with: homefire load NAME --unpin")
+    return DoesNotFit(f"{said}{f' ({why})' if why else ''}.")

@@ -29,6 +29,7 @@ from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
+from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server.answering import NO_SPANS, Answering
@@ -36,6 +37,7 @@ from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
 from homefire.server.description import RouteRow, docs_page, openapi
 from homefire.server.door import OPEN, Door
+from homefire.server.gate import Gate
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -74,6 +76,7 @@ class Rooms:
     builder: Builder | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    gate: Gate | None = None
     telemetry: Telemetry | None = None
     spans: Spans = NO_SPANS
     tuning: TuningRooms | None = None
@@ -107,6 +110,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_residency(rooms),
         *_engines(rooms),
         *_builds(rooms),
+        *_policy(rooms),
         *_conversations(rooms),
         *_telemetry(rooms),
         *_described(docs),
@@ -139,7 +143,8 @@ def _answering(rooms: Rooms) -> Answering:
         rooms.models.library,
         rooms.far,
         rooms.models.roles.roles,
-        rooms.spans,
+        spans=rooms.spans,
+        gate=rooms.gate,
         meter=rooms.authority.meter,
     )
 
@@ -305,6 +310,20 @@ def _builds(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{at}/watch", "The job's progress", own.watch, answer=STREAM),
         RouteRow("POST", f"{at}/cancel", "End the job", own.cancel),
         RouteRow("DELETE", f"{at}/{{name}}", "Remove a build", own.remove, status=204),
+    ]
+
+
+def _policy(rooms: Rooms) -> list[RouteRow]:
+    if rooms.gate is None:
+        return []
+    own = policy.PolicyRoutes(rooms.gate, rooms.body_limit)
+    at = f"{AT}/policy"
+    return [
+        RouteRow("GET", at, "The rules of what may go in, and how they are checked", own.show),
+        RouteRow("POST", f"{at}/check", "What they say of a text", own.check, policy.CheckBody),
+        RouteRow(
+            "POST", f"{at}/approve", "Yes to a question of theirs, once", own.approve, policy.ApproveBody, status=204
+        ),
     ]
 
 

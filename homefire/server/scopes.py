@@ -117,6 +117,10 @@ RIGHTS: dict[str, Right] = {
          f"POST {_CONVERSATION}/messages/{{message_id}}/regenerate"],
         Right(CHAT),
     ),
+    f"GET {_AT}/policy": Right(EITHER),
+    f"POST {_AT}/policy/check": Right(EITHER),
+    # The sender's own yes would be no question.
+    f"POST {_AT}/policy/approve": Right(ADMIN, "policy question approved"),
     f"DELETE {_CONVERSATION}": Right(CHAT, "conversation deleted"),
     **dict.fromkeys(
         ["GET /v1/models", "GET /v1/models/{model:path}", "GET /api/tags", "GET /api/ps", "POST /api/show",

@@ -41,8 +41,11 @@ from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner
+from homefire.safety import Guard, Policy, load_rules
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.gate import Gate
 from homefire.server.holds import Holds
+from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
@@ -305,8 +308,21 @@ async def house(
     await (tuned := Tuned(store, models, lambda: "a build", lambda: MACHINE)).open()
     tuning = TuningRooms(Tuner(keeper, models, tuned, usual=lambda: 3, cores=lambda: 4), tuned)
     builder = _builder(paths, make_engine, look)
+    watched = Watched()
+    gate = Gate(Guard(Policy(load_rules(None))), watched.metrics.count)
     rooms = Rooms(
-        identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far, tuning=tuning, builder=builder
+        identity,
+        authority,
+        keeper,
+        shelf,
+        conversations,
+        hosts,
+        body_limit,
+        far=far,
+        tuning=tuning,
+        watched=watched,
+        gate=gate,
+        builder=builder,
     )
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
