@@ -1,4 +1,5 @@
-"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | proto | proof | ...`.
+"""The project's commands, for every system: `python tasks.py run | test | lint | check | page | policy | proto | proof |
+fuzz | bench | clean`.
 
 `make` calls this file. Standard library only; it makes the environment in `.venv`, installs what is needed there, and goes on
 inside it.
@@ -41,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
         "check": check,
         "page": page,
         "proto": proto,
+        "policy": policy,
         "proof": proof,
         "fuzz": fuzz,
         "bench": bench,
@@ -75,10 +77,17 @@ def test(arguments: list[str]) -> int:
     """Lint, types and every test. Arguments go to pytest; with some, only pytest runs."""
     install("test")
     find_browser()
+    find_bubblewrap()
     if not arguments:
         lint([])
         check_page()
     return call([PYTHON, "-m", "pytest", *(arguments or ["-q"])], check=False)
+
+
+def policy(arguments: list[str]) -> int:
+    """Writes the shipped rules and labelled texts where the browser build reads them (fixtures/)."""
+    install("test")
+    return call([PYTHON, "-m", "tests.null.policy_json"])
 
 
 def lint(arguments: list[str]) -> int:
@@ -165,6 +174,7 @@ def proto(arguments: list[str]) -> int:
 def proof(arguments: list[str]) -> int:
     """The full kill counts and long runs."""
     install("test")
+    find_bubblewrap()
     return call([PYTHON, "-m", "pytest", "-q", "tests/chaos", *arguments], check=False, HOMEFIRE_PROOF="full")
 
 
@@ -193,7 +203,9 @@ def fuzz(arguments: list[str]) -> int:
 def bench(arguments: list[str]) -> int:
     """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
     install("test")
-    names = arguments or ["start", "router", "fair", "swap", "kv", "fetch", "verify", "fit", "quantize"]
+    names = arguments or [
+        "start", "router", "slots", "fair", "swap", "kv", "auth", "fetch", "verify", "fit", "quantize", "sandbox",
+    ]  # fmt: skip
     return max([call([BIN / "homefire", "bench", name, "--json"], check=False) for name in names])
 
 
@@ -303,6 +315,13 @@ def find_browser() -> None:
     if sys.platform == "linux" and shutil.which("apt-get") and os.geteuid() == 0:
         say("installing chromium for the browser tests")
         apt_install("chromium")
+
+
+def find_bubblewrap() -> None:
+    """Installs bubblewrap for the sandbox's tests on Debian, when this is root; elsewhere they say why they are skipped."""
+    if sys.platform == "linux" and not shutil.which("bwrap") and shutil.which("apt-get") and os.geteuid() == 0:
+        say("installing bubblewrap for the sandbox's tests")
+        apt_install("bubblewrap")
 
 
 def call(command: Sequence[str | Path], check: bool = True, cwd: Path = ROOT, **environment: str) -> int:

@@ -6,8 +6,10 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, fair, fetch, fit, kv, quantize, router, slots, start, swap, verify
+from bench import auth, engine, fair, fetch, fit, kv, policy, quantize, router, sandbox, slots, start, swap, verify
 from bench.report import Report
+from homefire.cli.main import show_error
+from homefire.errors import HomefireError
 
 BENCHES = {
     "start": start.measure,
@@ -21,6 +23,9 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "sandbox": sandbox.measure,
+    "engine": engine.measure,
+    "policy": policy.measure,
 }
 
 
@@ -30,7 +35,11 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
     options = parser.parse_args()
-    report: Report = asyncio.run(BENCHES[options.name]())
+    try:
+        report: Report = asyncio.run(BENCHES[options.name]())
+    except HomefireError as problem:
+        show_error(problem, options.json)
+        return 1
     report.show(options.json)
     return 1 if report.missed else 0
 

@@ -19,12 +19,11 @@ import logging.handlers
 import math
 import os
 import shutil
-import signal
-import socket
 import sys
 import time
+from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any
 
 import homefire
 from homefire import settings as settings_module
+from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
@@ -43,20 +43,22 @@ from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
 from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
-from homefire.messages import Usage
+from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta, Usage
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
 from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
-from homefire.models.origin import Credential, Page, Stream, Web
+from homefire.models.origin import LateWeb
+from homefire.models.packages import Packages
 from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import Paths, WorkerName, base_of, default_home, from_os
+from homefire.paths import ModelName, Paths, WorkerName, base_of, default_home, from_os
 from homefire.residency import Keeper, KeeperRules
+from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
@@ -64,20 +66,24 @@ from homefire.residency.sizing import MemoryLimits, Sizing
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
+from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
+from homefire.sandbox.choose import candidates, choose
 from homefire.server import Authority, Rooms, build_both, chatting
+from homefire.server.answering import Answering, Asking
 from homefire.server.floors import require_floors
+from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.inside import Inside
-from homefire.server.listen import BACKLOG, Listening, PeerProtocol, listen
+from homefire.server.listen import Listening, listen
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
-from homefire.server.protocol import HEAD_SECONDS, TimedProtocol
 from homefire.server.reach import Reach, try_reach
+from homefire.server.serving import GRACE_SECONDS, make_server
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Hook, Restarts
@@ -86,7 +92,6 @@ from homefire.telemetry import Facts, Telemetry
 log = logging.getLogger("homefire.daemon")
 
 HOUSEKEEPING_SECONDS = 60.0
-GRACE_SECONDS = 2
 LARGEST_DEFAULT_CONTEXT = 8192
 # Of a smaller load the child's own tens of megabytes would be the larger part of what is measured.
 SMALLEST_MEASURED = 256 * 2**20
@@ -96,6 +101,7 @@ FEWEST_TIMED = 64
 SMALLEST_CONTEXT = 512
 USUAL_BATCH = 512
 LEAST_DISK = 2**20
+CRITIC_TOKENS = 300
 
 
 def main() -> int:
@@ -161,7 +167,7 @@ class Daemon:
         )
         user = _user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
-        self.web = _LateWeb(settings.stall_seconds, self.indexes.certificates)
+        self.web = LateWeb(settings.stall_seconds, self.indexes.certificates)
         limits = Limits(
             settings.downloads_at_once, settings.download_rate * 2**20, Rules(parallel=settings.download_connections)
         )
@@ -169,9 +175,7 @@ class Daemon:
         self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
-        self.tuned = Tuned(
-            self.store, self.library, _engine_build(), lambda: detect(with_gpus=settings.gpu_layers != 0)
-        )
+        self.tuned = Tuned(self.store, self.library, self._build, lambda: detect(with_gpus=settings.gpu_layers != 0))
         self.keeper = self._make_keeper(settings)
         self.tuner = Tuner(
             self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
@@ -192,16 +196,31 @@ class Daemon:
             crashes=self.restarts.counts,
             pulls=lambda: self.pulls.outcomes,
         )
+        self.guard = self._make_guard(settings)
+        stored = Safety(self.store)
+        # Agents act through these two; no tool is declared before there are agents.
+        self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
+        self.critic = Critic(
+            _Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
+            stored,
+            threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
+            seconds=float(settings.safety_critic_seconds),
+        )
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
+        self.builds = Builds(paths.engine_builds, processor_mark())
+        self.builder = Builder(self.builds, Around(
+            Packages(self.web, self.indexes), self._apart, self._to_try, self._make_room, self._switched, paths.build_log,
+        ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
-        self._serving = False
+        self._serving = self._walls = False
         self.rpc: Any = None  # loaded only where it is wanted
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
         if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
             log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
+        walls = asyncio.ensure_future(choose(candidates())) if self.settings.sandbox_models else None
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -212,8 +231,10 @@ class Daemon:
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
+        await self.boundary.open()
         await self.keeper.open()
         self.telemetry.open()
+        await self.builder.open()
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -222,6 +243,8 @@ class Daemon:
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
+        if walls is not None:
+            self._walls = (await walls).sandbox.facts().tier == 1
         workshop = Workshop(self.library, self.paths, self.blobs)
         rooms = Rooms(
             identity=identity,
@@ -238,9 +261,11 @@ class Daemon:
             watched=self.watched,
             far=self.far,
             kv=self.kv,
+            gate=Gate(self.guard, self.watched.metrics.count),
             telemetry=self.telemetry,
             spans=self.spans or NoSpans(),
             tuning=TuningRooms(self.tuner, self.tuned),
+            builder=self.builder,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
@@ -257,13 +282,14 @@ class Daemon:
         """From open to closed; returns after SIGTERM or SIGINT."""
         try:
             app = await self.open()
-            server = _make_server(app, self.listening)
+            server = make_server(app, self.listening)
             self._serving = True
             house = asyncio.ensure_future(self._keep_house())
             governing = asyncio.ensure_future(
                 self.regulator.run() if self.settings.governor_seconds else asyncio.sleep(0)
             )
             self.restarts.open()
+            self.guard.prepare()
             if self.rpc is not None:
                 port = await self.rpc.start(self.settings.host, self.settings.grpc_port, self.listening)
                 log.info("gRPC at %s:%d", self.settings.host, port)
@@ -288,6 +314,8 @@ class Daemon:
         """Closes the rooms from above."""
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
+        await self.guard.close()
+        await self.builder.close()
         await self.pulls.close()
         await self.far.close()
         await self.keeper.close()
@@ -304,6 +332,11 @@ class Daemon:
             await self.authority.flush()
         await asyncio.to_thread(self.store.close)
         log.info("ended")
+
+    def _make_guard(self, settings: Settings) -> Guard:
+        policy = Policy(load_rules(self.paths.policy), mode_of(settings.safety_mode))
+        answering = Answering(self.keeper, self.library, roles=self.roles.roles)
+        return Guard(policy, _Vectors(answering, self.library, self.roles), self.paths.vectors)
 
     def _default_model(self) -> str:
         return self.settings.model or self.roles.roles()["main"]
@@ -335,7 +368,8 @@ class Daemon:
         require_kind(name, model.facts.kind, "chat" if model.facts.kind == "adapter" else model.facts.kind)
         spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
-        return LlamaCpp(spec, self.restarts, spent, self._keeping(spec))
+        observer = Watch(self.builds, spec.program, self.restarts, self._rolled_back)
+        return LlamaCpp(spec, observer, spent, self._keeping(spec))
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -346,6 +380,52 @@ class Daemon:
     def _has_family(self, family: str) -> bool:
         """Whether KV caches of this family can still be of use."""
         return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
+
+    # -- native builds of the engine
+
+    def _build(self) -> str:
+        """The build of the engine that runs models now."""
+        return _engine_build() if self.builds.program() is None else f"native {self.builds.state.in_use}"
+
+    def _apart(self, name: str, program: Path | None) -> Engine:
+        """An engine that the keeper does not know: for a trial. Its crashes are the trial's matter, nobody else's."""
+        given, apart = self._spec(name), ModelName(f"trial-{'native' if program else 'wheel'}")
+        return LlamaCpp(
+            replace(
+                given,
+                program=program,
+                kept=None,
+                log=self.paths.engine_log(apart),
+                socket=self.paths.engine_socket(apart),
+                hang_seconds=0,
+            )
+        )
+
+    def _to_try(self) -> list[Tried]:
+        """The pilot, the embedder if there is one, and the user's main model."""
+        roles = self.roles.roles()
+        names = dict.fromkeys(filter(None, ("pilot", roles["embed"], self._default_model())))
+        models = [self.library.get(name) for name in names]
+        return [
+            Tried(each.name, each.facts.kind, each.size_bytes)
+            for each in models
+            if each.facts.kind in ("chat", "embedding")
+        ]
+
+    async def _make_room(self, need: int) -> bool:
+        if detect().memory_available_bytes < need:
+            await self.keeper.let_idle_go("A trial of an engine needs its memory.")
+        return detect().memory_available_bytes >= need
+
+    async def _switched(self, why: str) -> None:
+        """Models that nobody uses load anew, with the other engine; the rest do at their next load."""
+        self.keeper.decisions.note("switched", "engine", why)
+        log.warning("the engine was switched: %s", why)
+        await self.keeper.let_idle_go("The engine was switched.")
+
+    def _rolled_back(self, name: str, why: str) -> None:
+        self.keeper.decisions.note("switched", name, why)
+        log.error("the engine was switched back: %s", why)
 
     def _spec(self, name: str, smaller: bool = False) -> EngineSpec:
         """How the model is loaded, or a side worker of it; `smaller`: the second time, after the memory ran out."""
@@ -378,11 +458,13 @@ class Daemon:
             kv_type=way.kv_type,
             flash_attention=way.flash_attention,
             logical_batch=logical,
+            walls=self._walls,
+            program=self.builds.program(),
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:
             return spec
-        family = family_of(spec, _identity(model), _engine_build())
+        family = family_of(spec, _identity(model), self._build())
         return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:
@@ -475,6 +557,53 @@ class Daemon:
         _first_line({"ready": facts})
 
 
+class _Vectors:
+    """Vectors for the check by meaning: those of the local model with the role embed, else of the only one there is."""
+
+    def __init__(self, answering: Answering, library: Library, roles: Roles) -> None:
+        self._answering = answering
+        self._library = library
+        self._roles = roles
+
+    async def model(self) -> str:
+        name = self._name()
+        return " ".join([name, *_identity(self._library.get(name))]) if name else ""
+
+    async def vectors(self, texts: Sequence[str]) -> list[array[float]]:
+        found = await self._answering.embed(
+            EmbeddingRequest(self._name(), tuple(texts), truncate=True), Asking("safety")
+        )
+        vectors = [array("f", vector) for vector in found.vectors]
+        if sys.byteorder == "big":
+            for vector in vectors:
+                vector.byteswap()
+        return vectors
+
+    def _name(self) -> str:
+        here = [str(model.name) for model in self._library.all() if model.facts.kind == "embedding"]
+        chosen = self._roles.roles()["embed"]
+        return chosen if chosen in here else here[0] if len(here) == 1 else ""
+
+
+class _Completed:
+    """A model as the critic asks it: one answer in JSON, drawn without chance."""
+
+    def __init__(self, answering: Answering, model: Callable[[], str]) -> None:
+        self._answering = answering
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        return self._model()
+
+    async def __call__(self, system: str, text: str, schema: Mapping[str, Any]) -> str:
+        messages = Message("system", system), Message("user", text)
+        form = Form("json_schema", dict(schema))
+        request = ChatRequest(self._model(), messages, Sampling(temperature=0, max_tokens=CRITIC_TOKENS), form=form)
+        async with self._answering.open(request, Asking("safety")) as answer:
+            return "".join([event.text async for event in answer.events() if isinstance(event, TextDelta)])
+
+
 class _Levers:
     """What the governor moves. Threads, batch and context count from a model's next load on."""
 
@@ -525,30 +654,6 @@ def _hook(command: str, paths: Paths) -> Hook | None:
         raise BadSetting(f"'restart_hook' is no command: {problem}.", param="restart_hook") from None
 
 
-class _LateWeb:
-    """The network for `models/`, made at its first use: most daemons start without needing one."""
-
-    def __init__(self, stall_seconds: float, certificates: str) -> None:
-        self._given = stall_seconds, certificates
-        self._made: Web | None = None
-
-    def open(
-        self, url: str, headers: Mapping[str, str], credential: Credential | None = None
-    ) -> contextlib.AbstractAsyncContextManager[Stream]:
-        return self._web().open(url, headers, credential)
-
-    async def get(self, url: str, accept: str, credential: Credential | None = None) -> Page:
-        return await self._web().get(url, accept, credential)
-
-    async def close(self) -> None:
-        if self._made is not None:
-            await self._made.close()
-
-    def _web(self) -> Web:
-        self._made = self._made or Web(*self._given)
-        return self._made
-
-
 def _identity(model: Model) -> list[str]:
     """What tells a model's files from all others."""
     return list(model.digests) or [f"{homefire.__version__}:{model.name}:{model.size_bytes}"]
@@ -581,57 +686,6 @@ def _run(daemon: Daemon) -> None:
         asyncio.run(daemon.serve())
     else:
         uvloop.run(daemon.serve())
-
-
-def _upgraded(**given: Any) -> Any:
-    """The protocol of a WebSocket, loaded with the first one."""
-    from homefire.server.upgrade import LimitedSocket
-
-    return LimitedSocket(**given)
-
-
-def _make_server(app: Any, listening: Listening) -> Any:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            # uvicorn's own version raises the signal again afterwards, which would end the process before its rooms close.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with contextlib.suppress(ValueError):
-                    signal.signal(number, lambda *_: self.handle_exit(signal.SIGTERM, None))
-            yield
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            # uvicorn's own knows no limit of time for the greeting of TLS, and one protocol for all sockets.
-            await self.lifespan.startup()
-            self.servers = []
-            loop = asyncio.get_running_loop()
-            given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
-            tls: dict[str, Any] = {}
-            if listening.tls is not None:
-                tls = {"ssl": listening.tls, "ssl_handshake_timeout": HEAD_SECONDS}
-            tcp = partial(TimedProtocol, **given)
-            self.servers.append(await loop.create_server(tcp, sock=listening.tcp, backlog=BACKLOG, **tls))
-            if listening.unix is not None:
-                unix = partial(PeerProtocol, **given)
-                self.servers.append(await loop.create_unix_server(unix, sock=listening.unix, backlog=BACKLOG))
-            self.started = True
-
-    config = uvicorn.Config(
-        app,
-        http=TimedProtocol,
-        ws=_upgraded,  # type: ignore[arg-type]
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # nobody stands in front; a header must not change who a request seems to come from
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    return Server(config)
 
 
 @contextlib.contextmanager

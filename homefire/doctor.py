@@ -26,6 +26,7 @@ from homefire.messages import ChatRequest, Message, Sampling, TextDelta
 from homefire.models import read_header
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName, Paths
+from homefire.sandbox.choose import candidates, choose
 from homefire.server.floors import require_floors
 from homefire.server.listen import check_rules
 from homefire.server.page import FOLDER
@@ -34,6 +35,7 @@ from homefire.store.database import connect, require_sqlite
 LOW_DISK = 2 * 2**30
 LOW_MEMORY = 2**30
 ENGINE_SECONDS = 60.0
+_TIER_ONE = "Tier 1 needs bubblewrap (sudo apt install bubblewrap) and name spaces for users."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ async def check_all(paths: Paths) -> list[dict[str, Any]]:
         ("database", _database),
         ("page", _page),
         ("pilot", _pilot),
+        ("sandbox", _sandbox),
         ("engine", _engine),
     ]
     found: list[dict[str, Any]] = []
@@ -156,6 +159,20 @@ async def _page(paths: Paths) -> Check:
 async def _pilot(paths: Paths) -> Check:
     header = read_header(PILOT_FILE)
     return Check("pilot", "ok", f"{header.parameters / 1e6:.1f} M parameters, {PILOT_FILE.stat().st_size / 1e6:.1f} MB")
+
+
+async def _sandbox(paths: Paths) -> Check:
+    choice = await choose(candidates())
+    facts = choice.sandbox.facts()
+    over = "; ".join(f"{name} passed over ({', '.join(walls)})" for name, walls in choice.passed_over)
+    if facts.tier == 0:
+        step = "On Debian and its kin: sudo apt install bubblewrap. Until then tools that run code are refused."
+        return Check("sandbox", "warning", facts.missing[0], step)
+    text = f"tier {facts.tier}: {facts.name}" + (f"; {over}" if over else "")
+    missing = f"; it lacks: {'; '.join(facts.missing)}" if facts.missing else ""
+    return Check(
+        "sandbox", "ok" if facts.tier == 1 else "warning", text + missing, "" if facts.tier == 1 else _TIER_ONE
+    )
 
 
 async def _engine(paths: Paths) -> Check:

@@ -126,10 +126,14 @@ class Paths:
         self.telemetry_state = home / "telemetry" / "state.json"
         self.telemetry_queue = home / "telemetry" / "queue"
         self.kv = home / "cache" / "kv"
+        self.policy = home / "policy.toml"
+        self.vectors = home / "cache" / "vectors"
         self.tls = home / "tls"
         self.tls_authority = self.tls / "ca.pem"
         self.tls_certificate = self.tls / "certificate.pem"
         self.tls_key = self.tls / "key.pem"
+        self.engine_builds = home / "cache" / "engines"
+        self.build_log = self.logs / "engine-build.log"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"

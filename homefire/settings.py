@@ -120,12 +120,32 @@ class Settings:
     kv_crash_seconds: int = _row(
         2, "A KV cache that would take so long to read again is kept at once, in case of a crash.", 0, 86_400
     )
+    safety_mode: str = _row(
+        "rules", "How texts are checked: rules, semantic (by meaning too), full (and plans of agents by a critic)."
+    )
+    safety_critic_risk: int = _row(6, "Risk from which on a plan goes to the critic in the mode full.", 1, 1000)
+    safety_critic_seconds: int = _row(60, "How long the critic may take; no verdict is no approval.", 1, 3600)
+    approval_seconds: int = _row(600, "How long a question about an effect waits, and an approval counts.", 10, 86_400)
     far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
     otel_endpoint: str = _row(
         "", "Address of an OpenTelemetry collector that is sent a span for each request; empty: none is made."
     )
     far_stall_seconds: int = _row(60, "How long a far engine may take between two tokens.", 1, 86_400)
+
+    sandbox_models: int = _row(
+        1, "1: models run behind the sandbox's walls where its self-test passes (bubblewrap); 0: they do not.", 0, 1
+    )
+    sandbox_memory_mib: int = _row(256, "Memory in MiB that a program in the sandbox may take.", 16, 1_000_000)
+    sandbox_processes: int = _row(64, "Processes that a program in the sandbox may have.", 1, 100_000)
+    sandbox_cpu_seconds: int = _row(5, "Seconds of processors that a program in the sandbox may take.", 1, 604_800)
+    sandbox_wall_seconds: int = _row(10, "Seconds that a program in the sandbox may run.", 1, 604_800)
+    sandbox_output_kib: int = _row(
+        1024, "KiB that are kept of what a program in the sandbox prints; 64 times as much ends it.", 0, 4_000_000
+    )
+    sandbox_disk_mib: int = _row(32, "MiB that a program in the sandbox may write to its folder.", 1, 1_000_000)
+    sandbox_file_mib: int = _row(16, "Size in MiB of one file that a program in the sandbox writes.", 1, 1_000_000)
+    sandbox_open_files: int = _row(256, "Files that one process in the sandbox may have open.", 16, 1_000_000)
 
 
 SETTINGS: tuple[Setting, ...] = tuple(

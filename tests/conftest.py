@@ -86,7 +86,8 @@ class RunningDaemon:
 
     def engine_pids(self) -> list[int]:
         """Process ids of this daemon's model children, by their command lines."""
-        return [pid for pid, line in command_lines() if "llamacpp_child" in line and str(self.home) in line]
+        ours = [(pid, line) for pid, line in command_lines() if "llamacpp_child" in line and str(self.home) in line]
+        return [pid for pid, line in ours if not line.startswith(("bwrap ", "/bin/sh "))]
 
     def kill(self) -> None:
         """SIGKILL to the daemon, and waits until it is gone."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from homefire.engines.engine import EngineSpec
-from homefire.engines.llamacpp import _child_arguments
+from homefire.engines.llamacpp import child_arguments
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-far-0123456789abcdef"
@@ -79,5 +79,5 @@ def fake(kind: str, port: int = 0) -> FarProcess:
 def llamacpp(file: Path, alias: str, slots: int, context: int, kind: str = "chat") -> FarProcess:
     """llama.cpp's own server on a loopback port, with `KEY` as its key."""
     spec = EngineSpec(alias, file, context, slots, 1, 0, 60.0, Path(os.devnull), None, kind)
-    arguments = json.dumps(_child_arguments(spec))
+    arguments = json.dumps(child_arguments(spec))
     return FarProcess(["homefire.engines.llamacpp_child", arguments], {"HOMEFIRE_ENGINE_KEY": KEY})

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TextIO
 
@@ -60,10 +60,23 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def draw(label: str, done: int, total: int | None, rate: float, eta: float | None, *, width: int) -> str:
-    """One line: label, bar, share, bytes, bytes a second, seconds left; at most `width` characters."""
-    amount = f"{size(done)} of {size(total)}" if total else size(done)
-    words = [amount, f"{size(rate)}/s" if rate > 0 else "", f"{duration(eta)} left" if eta is not None else ""]
+def draw(
+    label: str,
+    done: int,
+    total: int | None,
+    rate: float,
+    eta: float | None,
+    *,
+    width: int,
+    unit: Callable[[float], str] = size,
+) -> str:
+    """One line: label, bar, share, amount, amount a second, seconds left; at most `width` characters. `unit` says an amount."""
+    amount = f"{unit(done)} of {unit(total)}" if total else unit(done)
+    words = [
+        amount,
+        f"{unit(rate)}/s" if rate > 0 and unit is size else "",
+        f"{duration(eta)} left" if eta is not None else "",
+    ]
     tail = "  ".join(word for word in words if word)
     if not total:
         return f"{label}  {tail}"[:width]
@@ -97,7 +110,14 @@ class Bar:
             self._stream.flush()
 
     def show(
-        self, label: str, done: int, total: int | None, rate: float | None = None, eta: float | None = None
+        self,
+        label: str,
+        done: int,
+        total: int | None,
+        rate: float | None = None,
+        eta: float | None = None,
+        *,
+        unit: Callable[[float], str] = size,
     ) -> None:
         """Draws it anew, at most ten times a second. Without `rate` it is the mean since the bar began."""
         now = time.monotonic()
@@ -107,7 +127,7 @@ class Bar:
         if rate is None:
             rate = done / (now - self._began) if now > self._began else 0.0
             eta = (total - done) / rate if total and rate > 0 else None
-        line = draw(label, done, total, rate, eta, width=max(20, shutil.get_terminal_size().columns - 1))
+        line = draw(label, done, total, rate, eta, width=max(20, shutil.get_terminal_size().columns - 1), unit=unit)
         self._stream.write("\r" + line.ljust(len(self._shown)))
         self._stream.flush()
         self._shown, self._drawn, self._last = line, now, (label, done, total)

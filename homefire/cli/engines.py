@@ -1,4 +1,5 @@
-"""`homefire engine`: engines that are not Homefire's own child processes, and the order in which they stand in for each other.
+"""`homefire engine`: engines that are not Homefire's own child processes, the order in which they stand in for each other, and
+native builds of the own one (`builds.py`).
 
 Promises: a key comes from a file or from standard input, never from the command line, and is never printed.
 Does not cover: what an engine may be asked (the daemon decides).
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from homefire.cli import builds
 from homefire.cli.main import parser_for, print_json
 from homefire.client import Homefire
 from homefire.errors import InvalidRequest
@@ -22,7 +24,7 @@ CHECK_SECONDS = 60.0
 
 
 def run(verb: str, argv: list[str]) -> int:
-    """Runs `homefire engine list | add | check | grant | revoke | remove | chain`."""
+    """Runs `homefire engine list | add | check | grant | revoke | remove | chain`, and the verbs of `builds.py`."""
     options = _parser().parse_args(argv)
     with Homefire.connect() as home:
         match options.action:
@@ -39,8 +41,10 @@ def run(verb: str, argv: list[str]) -> int:
                 print_json({"removed": options.name}) if options.json else print(f"Removed {options.name}.")
             case "chain":
                 _chain(home, options)
-            case _:
+            case "list":
                 _list(home, options.json)
+            case _:
+                return builds.run(home, options)
     return 0
 
 
@@ -53,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
         return sub
 
-    action("list", "list the engines and the orders of fallback; asks none of them")
+    action("list", "list the builds of the own engine, other engines and the orders of fallback; asks none of them")
+    builds.add_actions(action)
     sub = action("add", "add an engine; one that is not on this machine stays off until it is granted")
     sub.add_argument("name")
     sub.add_argument("--url", required=True, help="where it is, such as http://127.0.0.1:8000")
@@ -129,10 +134,11 @@ def _chain(home: Homefire, options: argparse.Namespace) -> None:
 
 
 def _list(home: Homefire, as_json: bool) -> None:
-    found = home.get(AT)
+    found = {**home.get(AT), "native": home.get(builds.AT)}
     if as_json:
         print_json(found)
         return
+    print("\n".join(builds.lines(found["native"])))
     for engine in found["engines"]:
         print(f"{engine['name']}  {engine['kind']}  {engine['url']}  {_state(engine)}")
         if models := engine["models"] or engine["found"]:
@@ -140,7 +146,7 @@ def _list(home: Homefire, as_json: bool) -> None:
     for model, order in found["chains"].items():
         print(f"{model} -> {' -> '.join(order)}")
     if not found["engines"] and not found["chains"]:
-        print("No engines but Homefire's own. Add one with: homefire engine add NAME --url URL")
+        print("No other engines. Add one with: homefire engine add NAME --url URL")
 
 
 def _state(engine: dict[str, Any]) -> str:

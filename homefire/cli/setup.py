@@ -1,6 +1,6 @@
 """`homefire setup`: what this machine can run, a proposal for each role, the downloads, and a first answer.
 
-    look -> propose -> ask -> fetch -> give the roles -> say hello
+    look -> propose -> ask -> fetch -> give the roles -> say hello -> propose an engine for the GPU
 
 Promises: nothing is fetched unasked (a person's yes, or --yes); a download that fails is reported and the pilot takes its role,
 so that setup ends with a working chat; --offline asks no network; running it again fetches only what is missing; exit status 0 if
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from homefire.cli import setup_engine
 from homefire.cli.bars import has_colours, memory, paint, size, table
 from homefire.cli.lifecycle import ensure_running
 from homefire.cli.main import parser_for, print_json, show_error
@@ -84,10 +85,12 @@ def run(verb: str, argv: list[str]) -> int:
         if options.yes and not options.json:
             _show_wants(wants, sys.stdout)
         outcome = _do(home, wants, options)
+        engine = setup_engine.offer(home, options, _out(options))
         if options.json:
-            print_json({**_facts(plan), "url": home.status()["url"], **_result(outcome)})
+            print_json({**_facts(plan), "url": home.status()["url"], **_result(outcome), "engine": engine})
         elif outcome.chat.get("answer") is not None:
             _farewell(outcome)
+            setup_engine.hint(engine)
     return 0 if outcome.chat.get("works") else 1
 
 

@@ -70,7 +70,8 @@ class EngineSpec:
     "embedding" or "rerank"; `batch` is how many tokens are read at once, 0 for the engine's own, `logical_batch` how many are
     handed over at once (0: as many, or the engine's own); after `hang_seconds` without an answer it counts as hung (0: never);
     `adapters` are loaded with scale 0; `kv_type` is the type of the KV cache; `flash_attention` None: as the engine chooses;
-    `kept` is the folder where it may write KV caches."""
+    `kept` is the folder where it may write KV caches; `walls`: behind the sandbox's (`walls.py`); `program` is the
+    llama-server of a native build (None: the wheel's)."""
 
     name: str
     path: Path
@@ -90,6 +91,8 @@ class EngineSpec:
     kv_type: str = "F16"
     flash_attention: bool | None = None
     logical_batch: int = 0
+    walls: bool = False
+    program: Path | None = None
 
 
 def require_kind(name: str, kind: str, wanted: str) -> None:

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
 from homefire.dialects.spent import TAIL, Spent, read_spent
+from homefire.engines import walls
 from homefire.engines.embedding import Embedder
 from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, KeptCache
@@ -52,6 +53,7 @@ class LlamaCpp:
         spent: Callable[[str, Spent], None] | None = None,
         keeping: Keeping | None = None,
     ) -> None:
+        spec = walls.own_folder(spec)
         self.name = spec.name
         self.spec = spec
         self.spent = spent
@@ -62,12 +64,13 @@ class LlamaCpp:
         self._child = Child(
             ChildSpec(
                 name=f"The engine of '{spec.name}'",
-                argv=(sys.executable, "-m", "homefire.engines.llamacpp_child", json.dumps(_child_arguments(spec))),
+                argv=walls.command(spec, (sys.executable, "-m", child_module(spec), json.dumps(child_arguments(spec)))),
                 log=spec.log,
                 environment={"HOMEFIRE_ENGINE_KEY": key} if key else {},
                 ready_seconds=spec.load_seconds,
                 label=spec.name,
                 observer=observer,
+                dumps=walls.dumps_of(spec),
             )
         )
         self._wire: Wire | None = None
@@ -79,7 +82,7 @@ class LlamaCpp:
 
     @property
     def pid(self) -> int | None:
-        return self._child.pid
+        return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
         self._cache.open()
@@ -311,8 +314,15 @@ class ForcedCallAnswer:
         await self._spelled.close()
 
 
-def _child_arguments(spec: EngineSpec) -> dict[str, object]:
+def child_module(spec: EngineSpec) -> str:
+    """The child that runs it: with the wheel, or with a native build."""
+    return "homefire.engines.llamacpp_child" if spec.program is None else "homefire.engines.native_child"
+
+
+def child_arguments(spec: EngineSpec) -> dict[str, object]:
+    """What the child is told, as JSON on its command line; see `parameters.parameters`."""
     return {
+        **({} if spec.program is None else {"program": str(spec.program)}),
         "model": str(spec.path),
         "alias": spec.name,
         "socket": None if spec.socket is None else str(spec.socket),
@@ -322,7 +332,7 @@ def _child_arguments(spec: EngineSpec) -> dict[str, object]:
         "gpu_layers": spec.gpu_layers,
         "kind": spec.kind,
         "batch": spec.batch,
-        "kept": None if spec.kept is None else str(spec.kept),
+        "slot_save_path": "" if spec.kept is None else str(spec.kept),
         "logical_batch": spec.logical_batch,
         "adapters": [str(each.path) for each in spec.adapters],
         # As llama-server spells them.

@@ -6,6 +6,7 @@ Does not cover: how GPUs are found (`gpu.py`).
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -17,7 +18,8 @@ from homefire.hardware.gpu import Gpu, gpus
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Memory in bytes; `cores` are physical ones this process may use; `gpus` only if they were asked for."""
+    """Memory in bytes; `cores` are physical ones this process may use; `gpus` only if they were asked for; `instructions` as the
+    system names the processor's (Linux)."""
 
     system: str
     processor: str
@@ -25,6 +27,7 @@ class Machine:
     memory_bytes: int
     memory_available_bytes: int
     gpus: tuple[Gpu, ...] = ()
+    instructions: tuple[str, ...] = ()
 
 
 def detect(*, with_gpus: bool = False) -> Machine:
@@ -39,6 +42,7 @@ def detect(*, with_gpus: bool = False) -> Machine:
         memory_bytes=memory.total,
         memory_available_bytes=memory.available,
         gpus=gpus() if with_gpus else (),
+        instructions=instructions(),
     )
 
 
@@ -70,6 +74,17 @@ def private_memory(pid: int) -> int:
     except psutil.Error:
         return 0
     return max(0, int(memory.rss) - int(getattr(memory, "shared", 0)))
+
+
+@functools.cache
+def instructions() -> tuple[str, ...]:
+    """The processor's instructions as its system names them, sorted; () where it does not say (other than Linux)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    words = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return tuple(sorted(set(words.partition(":")[2].split())))
 
 
 def _cores() -> int:

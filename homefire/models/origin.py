@@ -278,6 +278,33 @@ def _peer(response: httpx2.Response, url: str) -> str:
     return str(address[0]) if isinstance(address, tuple) and address else ""
 
 
+class LateWeb:
+    """The network for `models/`, made at its first use: most daemons start without needing one."""
+
+    def __init__(self, stall_seconds: float, certificates: str) -> None:
+        self._given = stall_seconds, certificates
+        self._made: Web | None = None
+
+    def open(
+        self, url: str, headers: Mapping[str, str], credential: Credential | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Stream]:
+        """As `Web.open`."""
+        return self._web().open(url, headers, credential)
+
+    async def get(self, url: str, accept: str, credential: Credential | None = None) -> Page:
+        """As `Web.get`."""
+        return await self._web().get(url, accept, credential)
+
+    async def close(self) -> None:
+        """Closes what was made."""
+        if self._made is not None:
+            await self._made.close()
+
+    def _web(self) -> Web:
+        self._made = self._made or Web(*self._given)
+        return self._made
+
+
 def _is_literal_private(host: str, public: Callable[[str], bool]) -> bool:
     if host in _LOCAL_NAMES:
         return True

@@ -92,7 +92,7 @@ async def resolve_package(source: Source, http: Http, indexes: Indexes) -> list[
     for index in indexes.addresses:
         address = f"{index}/{source.name}/"
         try:
-            links = await _links(address, http)
+            links = await links_of(address, http)
         except SourceUnreachable as unreachable:
             problem = unreachable
             continue
@@ -106,7 +106,8 @@ async def resolve_package(source: Source, http: Http, indexes: Indexes) -> list[
     )
 
 
-async def _links(address: str, http: Http) -> list[Link]:
+async def links_of(address: str, http: Http) -> list[Link]:
+    """The files that an index page lists; none if there is no such page. Raises SourceUnreachable."""
     if address.startswith("file:"):
         folder = Path(unquote(urlsplit(address).path))
         page = folder / "index.html"

@@ -22,7 +22,7 @@ BEHIND = 64
 
 Kind = Literal[
     "loaded", "evicted", "unloaded", "queued", "refused", "retried_smaller", "failed", "crashed", "pinned", "shortened",
-    "truncated", "fell_back", "kept",
+    "truncated", "fell_back", "kept", "switched",
 ]  # fmt: skip
 
 

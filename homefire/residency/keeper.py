@@ -20,7 +20,6 @@ from typing import Any
 
 from homefire.engines.engine import Engine
 from homefire.errors import (
-    DoesNotFit,
     EngineBroken,
     HomefireError,
     InternalError,
@@ -34,7 +33,7 @@ from homefire.residency.fairness import Shares
 from homefire.residency.host_shelf import HostShelf
 from homefire.residency.kept import Book
 from homefire.residency.lease import KeeperRules, Lease, Told
-from homefire.residency.plan import HOST, Held, Plan, Sizes, Unlimited, gib
+from homefire.residency.plan import HOST, Held, Plan, Sizes, Unlimited
 from homefire.residency.read_ahead import read_ahead
 from homefire.residency.scheduler import Drain, Grant, Later, Pause, Refuse, Room, Start, Stop, Waiter, World
 from homefire.residency.view import Residency, ResidentRow, ResidentView
@@ -373,21 +372,9 @@ class Keeper:
         if why == "broken":
             problem = self._broken(model, world.pauses[model].seconds)
         else:
-            problem = self._too_large(model, world, why == "pinned")
+            problem = view.too_large(model, world, why == "pinned")
         self.decisions.note("refused", model, problem.message)
         _refuse(waiting, problem)
-
-    def _too_large(self, model: str, world: World, for_pins: bool) -> DoesNotFit:
-        """Names the device on which most is missing."""
-        need, pinned = world.needs[model], scheduler.taken(r for r in world.residents.values() if r.pinned)
-        rooms = {d: size - (pinned[d] if for_pins else 0) for d, size in world.room.bytes.items()}
-        device = max(scheduler.missing(need, rooms).items(), key=lambda each: each[1])[0]
-        where = "main memory" if device == HOST else f"memory of the GPU ({device})"
-        said = f"'{model}' needs {gib(need[device])} of {where}; models may take {gib(rooms[device])} of it here"
-        why = world.room.why.get(device, "")
-        if for_pins:
-            return DoesNotFit(f"{said} beside the pinned ones.", "Unpin one with: homefire load NAME --unpin")
-        return DoesNotFit(f"{said}{f' ({why})' if why else ''}.")
 
     def _stop(self, model: str, why: scheduler.Why, wanted: str) -> None:
         resident = self._residents[model]

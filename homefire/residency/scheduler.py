@@ -75,11 +75,14 @@ class Pause:
 @dataclass(frozen=True, slots=True)
 class Room:
     """What all models together may take of each device, in bytes; a device that is not named has no limit. `slack`: how far they
-    may pass it before idle ones leave for that; `why` says for people what limits a device."""
+    may pass it before idle ones leave for that; `why` says for people what limits a device; `total` is all that there is of it,
+    `headroom` what of that stays free, where these are known."""
 
     bytes: Mapping[str, int] = field(default_factory=dict)
     slack: int = 0
     why: Mapping[str, str] = field(default_factory=dict)
+    total: Mapping[str, int] = field(default_factory=dict)
+    headroom: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ OUT_OF_MEMORY = re.compile(
     re.IGNORECASE,
 )
 TAIL = 600
-PLACES_AND_TIMES = frozenset({"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept"})
+PLACES_AND_TIMES = frozenset(
+    {"name", "path", "log", "socket", "load_seconds", "hang_seconds", "threads", "kept", "walls"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +150,13 @@ class Sizing:
         total, kept = machine.memory_bytes, self._limits.headroom_of(machine.memory_bytes)
         free = min(machine.memory_available_bytes + own, total)
         sizes, why = {HOST: max(0, free - kept)}, {}
+        totals, headroom = {HOST: total}, {HOST: kept}
         why[HOST] = f"{gib(total)} in all, {gib(total - free)} used by other programs, {gib(kept)} stay free"
         self._on_gpu = sum(each.bytes.get(GPU, 0) for each in held if each.settled)
         gpu = max((each for each in machine.gpus if not each.shared), key=lambda each: each.free_bytes, default=None)
         if gpu is not None and gpu.memory_bytes:
             kept = self._limits.headroom_of(gpu.memory_bytes)
+            totals[GPU], headroom[GPU] = gpu.memory_bytes, kept
             if all(each.settled for each in held) or not self._gpu_room:
                 self._gpu_room = max(0, _free_of(gpu, self._on_gpu) - kept)
             # While a model loads nobody knows how much of its memory is counted as used already: the last figure stands.
@@ -161,7 +165,7 @@ class Sizing:
         for device, size in sizes.items():
             if 0 < self._limits.cap < size:
                 sizes[device], why[device] = self._limits.cap, "the setting memory_cap_mib"
-        return Room(sizes, self._limits.headroom_of(machine.memory_bytes) // 2, why)
+        return Room(sizes, self._limits.headroom_of(machine.memory_bytes) // 2, why, totals, headroom)
 
 
 def load_of(model: Model, spec: EngineSpec) -> str:

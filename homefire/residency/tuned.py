@@ -58,25 +58,28 @@ _plan = msgspec.json.Decoder(Plan)
 
 
 class Tuned:
-    """The tables `tunings` and `draft_plans`. `engine` names the build that runs models here, `machine` says what it runs on."""
+    """The tables `tunings` and `draft_plans`. `engine` names the build that runs models here now, `machine` says what it runs
+    on."""
 
-    def __init__(self, store: Store, library: Library, engine: str, machine: Callable[[], Machine]) -> None:
+    def __init__(
+        self, store: Store, library: Library, engine: Callable[[], str], machine: Callable[[], Machine]
+    ) -> None:
         self._store, self._library = store, library
         self._engine, self._ask = engine, machine
         self._machine = ""
-        self._measured: dict[str, Measured] = {}
+        self._measured: dict[tuple[str, str], Measured] = {}
         self._plans: dict[str, Plan] = {}
 
     async def open(self) -> None:
         """Reads both tables. After `Library.open`."""
-        query = "SELECT model, body, machine FROM tunings WHERE engine = ?"
-        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (self._engine,)).fetchall())
+        query = "SELECT model, engine, body, machine FROM tunings"
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query).fetchall())
         machine = await self._here() if rows else ""  # to wake a GPU takes time, and most starts need none
         plans: list[Row] = await self._store.read(lambda c: c.execute("SELECT model, body FROM draft_plans").fetchall())
-        for model, body, on in rows:
+        for model, engine, body, on in rows:
             with contextlib.suppress(msgspec.DecodeError):  # of another version: as if it were not there
                 if on == machine:
-                    self._measured[model] = _measured.decode(body)
+                    self._measured[model, engine] = _measured.decode(body)
         for model, body in plans:
             with contextlib.suppress(msgspec.DecodeError):
                 self._plans[model] = _plan.decode(body)
@@ -87,7 +90,7 @@ class Tuned:
 
     def measured(self, name: str) -> Measured | None:
         """What was measured of the model here. Raises UnknownModel."""
-        return self._measured.get(identity(self._library.get(name)))
+        return self._measured.get((identity(self._library.get(name)), self._engine()))
 
     def plan(self, name: str) -> Plan | None:
         """A person's word on who drafts for it, if it still holds. Raises UnknownModel."""
@@ -119,15 +122,17 @@ class Tuned:
     async def keep(self, name: str, found: Measured) -> None:
         """Keeps a measurement in place of the last. Raises UnknownModel and what the store raises."""
         model = identity(self._library.get(name))
-        row = (model, self._engine, await self._here(), msgspec.json.encode(found).decode(), time.time())
+        engine = self._engine()
+        row = (model, engine, await self._here(), msgspec.json.encode(found).decode(), time.time())
         await self._store.write(lambda c: c.execute("INSERT OR REPLACE INTO tunings VALUES (?, ?, ?, ?, ?)", row))
-        self._measured[model] = found
+        self._measured[model, engine] = found
 
     async def forget(self, name: str) -> bool:
         """Forgets what was measured of it, on any machine and build; whether there was something here. Raises UnknownModel."""
         model = identity(self._library.get(name))
         await self._store.write(lambda c: c.execute("DELETE FROM tunings WHERE model = ?", (model,)))
-        return self._measured.pop(model, None) is not None
+        gone = [each for each in self._measured if each[0] == model]
+        return bool([self._measured.pop(each) for each in gone])
 
     async def set_plan(self, name: str, mode: str, draft: Model | None = None) -> None:
         """Keeps a person's word on who drafts; `mode` "" takes it back. Raises UnknownModel, InvalidRequest."""

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from homefire.errors import DoesNotFit
 from homefire.residency.demand import Demand
 from homefire.residency.host_shelf import OnShelf
+from homefire.residency.plan import HOST, gib
 from homefire.residency.scheduler import Pause, World, missing, taken
 
 
@@ -66,12 +68,15 @@ class WaitingRow:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """Memory of one device that models share: all they may take, what is promised to them, and what limits it."""
+    """Memory of one device that models share: all they may take, what is promised to them, and what limits it; all that there is
+    and what stays free of it (None: not known)."""
 
     name: str
     room_bytes: int
     reserved_bytes: int
     why: str
+    total_bytes: int | None = None
+    headroom_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +161,26 @@ def waiting_rows(world: World, ahead: Mapping[int, tuple[int, float]]) -> list[W
 
 def device_rows(world: World) -> list[DeviceRow]:
     """The devices whose memory is known."""
-    used = taken(world.residents.values())
-    return [DeviceRow(name, size, used[name], world.room.why.get(name, "")) for name, size in world.room.bytes.items()]
+    used, room = taken(world.residents.values()), world.room
+    return [
+        DeviceRow(name, size, used[name], room.why.get(name, ""), room.total.get(name), room.headroom.get(name))
+        for name, size in room.bytes.items()
+    ]
 
 
 def resting_state(pause: Pause) -> str:
     """The word for a model that rests after crashes."""
     return "broken" if pause.broken else "backing_off"
+
+
+def too_large(model: str, world: World, for_pins: bool) -> DoesNotFit:
+    """Names the device on which most is missing."""
+    need, pinned = world.needs[model], taken(r for r in world.residents.values() if r.pinned)
+    rooms = {d: size - (pinned[d] if for_pins else 0) for d, size in world.room.bytes.items()}
+    device = max(missing(need, rooms).items(), key=lambda each: each[1])[0]
+    where = "main memory" if device == HOST else f"memory of the GPU ({device})"
+    said = f"'{model}' needs {gib(need[device])} of {where}; models may take {gib(rooms[device])} of it here"
+    why = world.room.why.get(device, "")
+    if for_pins:
+        return DoesNotFit(f"{said} beside the pinned ones.", "Unpin one with: homefire load NAME --unpin")
+    return DoesNotFit(f"{said}{f' ({why})' if why else ''}.")

@@ -33,6 +33,7 @@ from homefire.models.installed import Model
 from homefire.residency import Keeper, Lease, Told
 from homefire.residency.fallback import Begun, Failed, Won, closing, first_that_answers
 from homefire.residency.far import FarEngines
+from homefire.server.gate import Gate
 from homefire.server.spans import NoSpans, Spans
 
 # What an answer may cost beyond its prompt where the request sets no limit, in tokens; and characters a token, roughly.
@@ -48,6 +49,8 @@ class Asking:
     key: str = ""
     keep_alive: float | None = None
     told: Told | None = None
+    # Whether the policy let it in already: it is then only rewritten as it was.
+    admitted: bool = False
     # Whether `Answer.pieces` will be asked for: a local engine's bytes then pass through unread.
     as_bytes: bool = False
 
@@ -116,7 +119,7 @@ class Answered:
 
 class Answering:
     """Finds the model, waits for it, asks it. `far`: engines elsewhere, and orders of fallback; `roles`: the model of each role
-    ("": none), for requests that name a role instead of a model."""
+    ("": none), for requests that name a role instead of a model; `gate`: the policy in front of chats and completions."""
 
     def __init__(
         self,
@@ -124,14 +127,16 @@ class Answering:
         library: Library,
         far: FarEngines | None = None,
         roles: Callable[[], Mapping[str, str]] = dict,
-        spans: Spans = NO_SPANS,
         *,
+        spans: Spans = NO_SPANS,
         meter: Meter = lambda caller: None,
+        gate: Gate | None = None,
     ) -> None:
         self.keeper = keeper
         self.library = library
         self.far = far
         self._roles = roles
+        self._gate = gate
         self._spans = spans
         self._meter = meter
         self._adapters = Adapters(library)
@@ -178,8 +183,11 @@ class Answering:
 
     @contextlib.asynccontextmanager
     async def open(self, request: ChatRequest | CompletionRequest, asking: Asking = NOBODY) -> AsyncIterator[Answered]:
-        """An answer under way, and who gives it. Raises UnknownModel, WrongModelKind, what `Keeper.ensure`, `Engine.chat` and
-        `FarEngines.begin` raise, ChainEnded."""
+        """An answer under way, and who gives it. Raises PolicyRefused, PolicyAsks, UnknownModel, WrongModelKind, what
+        `Keeper.ensure`, `Engine.chat` and `FarEngines.begin` raise, ChainEnded."""
+        said: list[tuple[bytes, bytes]] = []
+        if self._gate is not None:
+            request, said = await self._gate.admit(request, asking.key, asking.admitted)
         order = self._order(request.model)
 
         async def attempt(entry: str) -> Begun:
@@ -195,11 +203,16 @@ class Answering:
             won = await first_that_answers(order, attempt)
             try:
                 self._note(request.model, won)
-                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, won.headers, metered)
+                yield Answered(watch.hear(won.value, won.name), won.name, won.failed, [*won.headers, *said], metered)
             finally:
                 if spend is not None and metered is not None:
                     spend(metered.tokens)
                 await won.value.close()
+
+    async def admit(self, text: str, key: str) -> None:
+        """One more request of a key, and a text of it, before anything is stored. Raises PolicyRefused, PolicyAsks."""
+        if self._gate is not None:
+            await self._gate.admit_text(text, key)
 
     async def _begin(self, request: ChatRequest | CompletionRequest, asking: Asking, wait: bool) -> Begun:
         """A model that runs here. `wait` until the answer has begun: another may take over if it does not."""

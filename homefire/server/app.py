@@ -22,11 +22,14 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.residency import Keeper
+from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
 from homefire.server import model_routes as shelf
+from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server.answering import NO_SPANS, Answering
@@ -36,6 +39,7 @@ from homefire.server.chatting import Chatting
 from homefire.server.description import RouteRow, docs_page, openapi
 from homefire.server.door import OPEN, Door
 from homefire.server.event_socket import EventSocket
+from homefire.server.gate import Gate
 from homefire.server.inside import Inside
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
@@ -72,8 +76,10 @@ class Rooms:
     written: talk.Written = talk.unheard
     window: Callable[[str], int] = lambda name: 0
     far: FarEngines | None = None
+    builder: Builder | None = None
     watched: Watched = field(default_factory=Watched)
     kv: KvShelf | None = None
+    gate: Gate | None = None
     telemetry: Telemetry | None = None
     spans: Spans = NO_SPANS
     tuning: TuningRooms | None = None
@@ -120,6 +126,8 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_tuning(rooms),
         *_residency(rooms),
         *_engines(rooms),
+        *_builds(rooms),
+        *_policy(rooms),
         *_conversations(rooms),
         *_telemetry(rooms),
         *_described(docs),
@@ -152,7 +160,8 @@ def _answering(rooms: Rooms) -> Answering:
         rooms.models.library,
         rooms.far,
         rooms.models.roles.roles,
-        rooms.spans,
+        spans=rooms.spans,
+        gate=rooms.gate,
         meter=rooms.authority.meter,
     )
 
@@ -304,6 +313,34 @@ def _engines(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/revoke", "Turn it off", far.revoke),
         RouteRow("POST", f"{one}/check", "Ask it which models it has", far.check),
         RouteRow("PUT", f"{AT}/chains", "Who answers for a name, in turn", far.set_chain, elsewhere.ChainBody),
+    ]
+
+
+def _builds(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word come before the one with a name in its place."""
+    own, at = forge.BuildRoutes(rooms.builder, rooms.models.machine), f"{AT}/builds"
+    return [
+        RouteRow("GET", at, "Native builds of the engine, the one in use, the job under way", own.list),
+        RouteRow("POST", at, "Build the engine for this machine", own.build, forge.BuildBody, STREAM),
+        RouteRow("POST", f"{at}/use", "Try a build and use it, or the wheel", own.use, forge.UseBody, STREAM),
+        RouteRow("POST", f"{at}/bench", "Measure it beside the wheel", own.bench, forge.BenchBody, STREAM),
+        RouteRow("POST", f"{at}/watch", "The job's progress", own.watch, answer=STREAM),
+        RouteRow("POST", f"{at}/cancel", "End the job", own.cancel),
+        RouteRow("DELETE", f"{at}/{{name}}", "Remove a build", own.remove, status=204),
+    ]
+
+
+def _policy(rooms: Rooms) -> list[RouteRow]:
+    if rooms.gate is None:
+        return []
+    own = policy.PolicyRoutes(rooms.gate, rooms.body_limit)
+    at = f"{AT}/policy"
+    return [
+        RouteRow("GET", at, "The rules of what may go in, and how they are checked", own.show),
+        RouteRow("POST", f"{at}/check", "What they say of a text", own.check, policy.CheckBody),
+        RouteRow(
+            "POST", f"{at}/approve", "Yes to a question of theirs, once", own.approve, policy.ApproveBody, status=204
+        ),
     ]
 
 

@@ -27,11 +27,14 @@ class Chatting:
         self.limit = limit
 
     @contextlib.asynccontextmanager
-    async def answer(self, principal: Principal, body: bytes) -> AsyncIterator[AsyncIterator[Event]]:
-        """The events of an answer, while the context lasts. Raises as the route does."""
+    async def answer(
+        self, principal: Principal, body: bytes
+    ) -> AsyncIterator[tuple[AsyncIterator[Event], dict[str, str]]]:
+        """The events of an answer, while the context lasts, and what HTTP would say in headers of our own: who answers, what the
+        policy did. Raises as the route does."""
         if len(body) > self.limit:
             raise BodyTooLarge(f"The chat is larger than {self.limit / 2**20:g} MiB.", "Send less.")
         request = replace(openai.read_chat(body, self._default_model()), stream=True, include_usage=True)
         asking = Asking(principal.caller, request.keep_alive)
-        async with open_fitting(self._answering, request, False, asking) as (answer, _):
-            yield answer.events()
+        async with open_fitting(self._answering, request, False, asking) as (answer, headers):
+            yield answer.events(), {name.decode().lower(): value.decode("latin-1") for name, value in headers}

@@ -210,6 +210,7 @@ class ConversationRoutes:
         conversation = await self._conversations.get(scope["path_params"]["id"], _owner(scope))
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
+        await self._answering.admit(body.content, caller(scope))
         parent = _newest_leaf(conversation) if body.parent_id is UNSET else body.parent_id
         path = conversation.path_to(parent)
         notice = NOTICE if self._answering.is_built_in(model) else None
@@ -232,6 +233,7 @@ class ConversationRoutes:
         conversation = await self._conversations.get(scope["path_params"]["id"], _owner(scope))
         model = body.model or conversation.model or self._default_model()
         self._answering.require_known(model)
+        await self._answering.admit("", caller(scope))
         answer = await self._conversations.answer_again(
             conversation.id, scope["path_params"]["message_id"], model, _owner(scope)
         )
@@ -282,7 +284,10 @@ class ConversationRoutes:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 asking = Asking(
-                    turn.key, turn.request.keep_alive, told=lambda place, eta: places.put_nowait((place, eta))
+                    turn.key,
+                    turn.request.keep_alive,
+                    told=lambda place, eta: places.put_nowait((place, eta)),
+                    admitted=True,
                 )
                 answer = await stack.enter_async_context(self._answering.open(turn.request, asking))
             finally:

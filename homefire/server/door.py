@@ -185,7 +185,10 @@ class Door:
                 self._authority.refused(problem.code, (scope.get("client") or ("",))[0])
             if accepted:
                 raise
-            await send_error(send_socket, problem)
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await send_error(send_socket, problem)
+            else:  # closing before accepting is a 403
+                await send({"type": "websocket.close", "code": 1008})
 
     def _admit(self, scope: Scope) -> Principal | None:
         headers = self._guard(scope)

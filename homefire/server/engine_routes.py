@@ -1,6 +1,7 @@
-"""Far engines and orders of fallback over HTTP. All of it needs a key: the page's login does not do.
+"""Far engines and orders of fallback over HTTP. All that changes or asks one needs a key: the page's login does not do.
 
-Promises: no answer holds the key of a far engine; nothing here sends anything to an engine that is not granted.
+Promises: no answer holds the key of a far engine, and whoever lacks the scope admin (the page too) sees not its address either;
+nothing here sends anything to an engine that is not granted.
 Does not cover: asking engines for answers (`answering.py`).
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated
 
 import msgspec
@@ -21,6 +23,8 @@ from homefire.residency.far import FarEngines, describe
 from homefire.server.request import read_json, require_key, send_json, send_nothing
 
 SMALL_BODY = 64 * 1024
+# Of a far engine, what only the scope admin shows.
+KEY_ONLY = frozenset({"url", "has_key"})
 Name = Annotated[str, Meta(min_length=1, max_length=300)]
 
 
@@ -51,8 +55,12 @@ class EngineRoutes:
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/engines"""
-        far = self._far(scope)
-        await send_json(send, {"engines": far.views(), "chains": far.chains})
+        far = self._given
+        assert far is not None
+        rows = [asdict(view) for view in far.views()]
+        if "admin" not in scope["homefire.principal"].scopes:
+            rows = [{name: value for name, value in row.items() if name not in KEY_ONLY} for row in rows]
+        await send_json(send, {"engines": rows, "chains": far.chains})
 
     async def add(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /homefire/v1/engines"""

@@ -337,14 +337,14 @@ class _Client:
         assert own is not None
         try:
             with self._socket.authority.admitted(principal, lambda problem: _cancel(own)):
-                async with self._socket.chatting.answer(principal, body) as events:
+                async with self._socket.chatting.answer(principal, body) as (events, headers):
                     gathered = Gathered()
                     async for event in events:
                         gathered.add(event)
                         if self._tokens and (shape := shape_of(event)) is not None:
                             await self._outbox.room()
                             self._reply(*shape, id)
-            self._reply("done", gathered.whole(), id)
+            self._reply("done", {**gathered.whole(), "headers": headers}, id)
         except asyncio.CancelledError:
             self._reply("cancelled", {}, id)
             raise

@@ -23,7 +23,7 @@ from homefire.hardware.sensors import Reading
 COUNTED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "errors_total": ("Requests that ended in an error, by its code.", ("code",)),
     "sandbox_kills_total": ("Runs that the sandbox ended, by the limit they met.", ("reason",)),
-    "policy_decisions_total": ("Decisions of the policy, by what was to be done.", ("action", "decision")),
+    "policy_decisions_total": ("Decisions of the policy that something followed from.", ("action", "rule")),
 }
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 Labels = Mapping[str, str]

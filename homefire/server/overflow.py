@@ -100,7 +100,7 @@ async def open_fitting(
             if found is None:
                 raise
             shorter, dropped = found
-            answer = await stack.enter_async_context(answering.open(shorter, asking))
+            answer = await stack.enter_async_context(answering.open(shorter, replace(asking, admitted=True)))
             why = f"{dropped} messages were dropped, as the request declared: it did not fit the context window."
             answering.keeper.decisions.note("truncated", request.model, why)
             headers.append((DROPPED, str(dropped).encode()))

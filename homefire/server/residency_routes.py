@@ -1,7 +1,7 @@
 """What is in memory and why, over HTTP: the table, the decision log, its events, load and unload, the kept KV caches.
 
 Promises: a role may stand in a model's place; a load answers when the model is ready, or with the one reason why not; the events
-end when the client leaves.
+tell each change of the table within half a second, and end when the client leaves.
 Does not cover: far engines, which need no memory here (`engine_routes.py`).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -35,6 +36,10 @@ from homefire.server.request import (
 
 SMALL_BODY = 64 * 1024
 QUIET_SECONDS = 10.0
+# How often the table is held against what was sent last: a lease that begins or ends is no decision, but a change.
+LOOK_SECONDS = 0.5
+# What runs on by itself, and is no change.
+CLOCKS = frozenset({"idle_s", "leaves_in_s", "oldest_s", "eta_s", "in_s", "requests_per_minute"})
 
 
 class LoadBody(Closed, kw_only=True):
@@ -122,8 +127,9 @@ class ResidencyRoutes:
                 self._keeper.keep(name, keep_alive)
             if pin is not None:
                 self._keeper.pin(name, pin)
-            await self._keeper.flush()
             row = next(each for each in self._keeper.table().models if each.name == name)
+        # Without the lease: nobody is to see an answer under way where there is none.
+        await self._keeper.flush()
         await send_json(send, {"model": row})
 
     async def _let_go(self, name: str, now: bool, send: Send) -> None:
@@ -133,12 +139,24 @@ class ResidencyRoutes:
         """Never silent for long: a side that is gone shows only when something is sent."""
         with self._keeper.decisions.listening() as queue:
             await begin_events(send)
+            told, quiet = None, 0.0
             while True:
-                await send_event(send, "residency", self._keeper.table())
+                table = self._keeper.table()
+                if (facts := _facts(asdict(table))) != told or quiet >= QUIET_SECONDS:
+                    await send_event(send, "residency", table)
+                    told, quiet = facts, 0.0
+                quiet += LOOK_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(QUIET_SECONDS):
+                    async with asyncio.timeout(LOOK_SECONDS):
                         entry = await queue.get()
                     await send_event(send, "decision", _shape(entry))
+
+
+def _facts(value: Any) -> Any:
+    """A table without what only time changes."""
+    if isinstance(value, dict):
+        return {name: _facts(each) for name, each in value.items() if name not in CLOCKS}
+    return [_facts(each) for each in value] if isinstance(value, list) else value
 
 
 def _shape(entry: Entry) -> dict[str, Any]:

@@ -84,7 +84,8 @@ class Services:
         if "seed" in body:
             body["seed"] = int(body["seed"])  # proto's JSON writes 64 bits as text
         done = assistant_pb2.Done()
-        async with self._chatting.answer(principal, json.dumps(body).encode()) as events:
+        async with self._chatting.answer(principal, json.dumps(body).encode()) as (events, headers):
+            done.headers.update(headers)
             async for event in events:
                 if (piece := _piece(event, done)) is not None:
                     yield piece

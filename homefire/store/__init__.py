@@ -11,8 +11,10 @@ from homefire.store.conversations import Conversation, Conversations, StoredMess
 from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
+from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
+    "ApprovalRow",
     "Audit",
     "AuditRow",
     "Blobs",
@@ -20,10 +22,13 @@ __all__ = [
     "Conversations",
     "EngineRow",
     "Engines",
+    "GrantRow",
     "KeyRights",
     "KeyRow",
     "Keys",
+    "Safety",
     "SessionRow",
     "Store",
     "StoredMessage",
+    "VerdictRow",
 ]

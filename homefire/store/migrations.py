@@ -115,4 +115,19 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE draft_plans (model TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
     """,
+    # 10: safety: what each key may do with each tool, single effects that a person is asked about, what a critic said of plans.
+    """
+    CREATE TABLE grants (
+        key TEXT NOT NULL, tool TEXT NOT NULL, pin TEXT NOT NULL, bounds TEXT NOT NULL, PRIMARY KEY (key, tool)
+    ) STRICT;
+    CREATE TABLE approvals (
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, tool TEXT NOT NULL, digest TEXT NOT NULL, shown TEXT NOT NULL,
+        reason TEXT NOT NULL, state TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX approvals_by_effect ON approvals (key, run, digest);
+    CREATE TABLE verdicts (
+        seq INTEGER PRIMARY KEY, plan TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, risk INTEGER NOT NULL,
+        critic TEXT NOT NULL, at REAL NOT NULL
+    ) STRICT;
+    """,
 )

@@ -55,7 +55,8 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to run. `argv` without a shell; `log` receives all that it prints; `label` is what the observer knows it by."""
+    """What to run. `argv` without a shell; `log` receives all that it prints; `label` is what the observer knows it by; in
+    `dumps` it may leave the dump of a crash, which then goes beside the log (None: there at once)."""
 
     name: str
     argv: tuple[str, ...]
@@ -65,6 +66,7 @@ class ChildSpec:
     grace_seconds: float = 5.0
     label: str = ""
     observer: Observer | None = None
+    dumps: Path | None = None
 
 
 class Child:
@@ -82,6 +84,7 @@ class Child:
         self._was_ready = False
         self._started = 0.0
         self._crash_file = crash_dumps.beside(spec.log)
+        self._dump = self._crash_file if spec.dumps is None else spec.dumps / self._crash_file.name
 
     @property
     def pid(self) -> int | None:
@@ -156,7 +159,7 @@ class Child:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | self.spec.environment
-        environment[crash_dumps.VARIABLE] = str(self._crash_file)
+        environment[crash_dumps.VARIABLE] = str(self._dump)
         flags: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if sys.platform == "win32"
@@ -179,8 +182,9 @@ class Child:
 
     async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
         code = await process.wait()
+        code = 128 - code if 128 < code <= 192 else code  # a shell and bubblewrap tell of a signal inside so
         self.state = "ended"
-        crash_dumps.ended(self._crash_file)
+        crash_dumps.ended(self._dump, self._crash_file)
         if sys.platform != "win32":  # what it started, if it died before it could end that itself
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -39,11 +39,15 @@ def enable(file: Path) -> None:
         faulthandler.enable(_open, all_threads=True)
 
 
-def ended(file: Path) -> None:
-    """After the process with this dump has ended: an empty one goes, and so do the oldest beyond `KEPT`."""
+def ended(dump: Path, file: Path | None = None) -> None:
+    """After the process with this dump has ended: an empty one goes, another comes to its place, `file` (None: it lies there),
+    and the oldest beyond `KEPT` go."""
+    file = file or dump
     with contextlib.suppress(OSError):
-        if not file.stat().st_size:
-            file.unlink()
+        if not dump.stat().st_size:
+            dump.unlink()
+        elif dump != file:
+            dump.replace(file)
     for old in written(file.parent)[KEPT:]:
         with contextlib.suppress(OSError):
             old.unlink()

@@ -1,5 +1,6 @@
 """The contract of the Engine socket (`homefire/engines/engine.py`), run by every plug: llama.cpp with the pilot and with a tiny
-BERT, Null, and far engines: llama.cpp's server over a loopback port as OpenAI's interface, and the fakes of both kinds of server.
+BERT (from the wheel, and as a native build where one is here), Null, and far engines: llama.cpp's server over a loopback port as
+OpenAI's interface, and the fakes of both kinds of server.
 
 Promises: whoever passes this suite can stand behind the server: its events, its bytes, its limits, its slots, its death.
 A plug of a third party adds itself to `PLUGS`.
@@ -18,7 +19,7 @@ import os
 import signal
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ from homefire.paths import ModelName
 from tests import far_servers
 from tests.contract import tiny_bert
 from tests.far_servers import FarProcess
+from tests.native_build import native_program
 
 SLOTS = 2
 LONG = " ".join(f"word{number}" for number in range(400))
@@ -179,8 +181,18 @@ def _kill_server(engine: Engine) -> None:
     next(server for server in SERVERS.values() if server.url == engine.spec.address.url).kill()
 
 
+def _native(folder: Path, ends: bool) -> Engine:
+    file = PILOT_FILE if ends else endless(PILOT_FILE, folder / "endless.gguf")
+    return LlamaCpp(replace(llamacpp_spec(folder, file), program=native_program()))
+
+
+def _native_embedder(folder: Path, bert: Path) -> Engine:
+    return LlamaCpp(replace(bert_spec(folder, bert), program=native_program()))
+
+
 PLUGS = {
     "llamacpp": Plug(_llamacpp, _llamacpp_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
+    "native": Plug(_native, _native_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
     "null": Plug(_null, _null_embedder, _crash, "was told to crash", "null"),
     "remote": Plug(_remote, _remote_embedder, _kill_server, GONE, "llama-server"),
     "remote_fake": Plug(
@@ -202,7 +214,9 @@ PLUGS = {
 
 @pytest.fixture(params=list(PLUGS))
 def plug(request: pytest.FixtureRequest) -> Plug:
-    """Every plug in turn."""
+    """Every plug in turn. A native build is not made for the tests: it takes a quarter of an hour."""
+    if request.param == "native":
+        native_program()
     return PLUGS[request.param]
 
 

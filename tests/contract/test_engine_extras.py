@@ -34,6 +34,7 @@ from homefire.messages import (
 from homefire.models.library import PILOT_FILE
 from homefire.paths import ModelName
 from tests.contract import tiny_reranker
+from tests.native_build import native_program
 
 SWITCH = {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}
 HELLO = ChatRequest("pilot", (Message("system", "Be brief."), Message("user", "hello there")), Sampling(max_tokens=2))
@@ -51,18 +52,23 @@ REQUESTS = {
 Make = Callable[[Path, str], Engine]
 
 
-def _llamacpp(folder: Path, kind: str) -> Engine:
+def _llamacpp(folder: Path, kind: str, program: Path | None = None) -> Engine:
     file = PILOT_FILE if kind == "chat" else tiny_reranker.make(folder)
     name = ModelName("pilot" if kind == "chat" else "judge")
     context = 512 if kind == "chat" else 64
-    return LlamaCpp(EngineSpec(name, file, context, 2, 1, 0, 120.0, folder / "engine.log", folder / "e.sock", kind))
+    spec = EngineSpec(name, file, context, 2, 1, 0, 120.0, folder / "engine.log", folder / "e.sock", kind)
+    return LlamaCpp(replace(spec, program=program))
+
+
+def _native(folder: Path, kind: str) -> Engine:
+    return _llamacpp(folder, kind, native_program())
 
 
 def _null(folder: Path, kind: str) -> Engine:
     return Null("pilot", kind=kind)
 
 
-@pytest.fixture(params=[_llamacpp, _null], ids=["llamacpp", "null"])
+@pytest.fixture(params=[_llamacpp, _native, _null], ids=["llamacpp", "native", "null"])
 def make(request: pytest.FixtureRequest) -> Make:
     """Every engine that has both."""
     made: Make = request.param

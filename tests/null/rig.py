@@ -18,10 +18,12 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
+from homefire.engines.builds import Builds
 from homefire.engines.engine import Engine
 from homefire.engines.null import Null
 from homefire.errors import SourceUnreachable
 from homefire.hardware import Machine
+from homefire.hardware.toolchain import Look
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
@@ -33,13 +35,17 @@ from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import Paths, base_of
 from homefire.residency import Keeper, KeeperRules
+from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines
 from homefire.residency.kept import Book
 from homefire.residency.kept_in_store import KeptInStore as KeeperKept
 from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner
+from homefire.safety import Guard, Policy, load_rules
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.gate import Gate
 from homefire.server.holds import Holds
+from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
@@ -254,9 +260,11 @@ async def house(
     queue: int = 8,
     http: Http | None = None,
     reach: Reach = Reach(tried=True),  # noqa: B008
+    look: Look = Look(lambda program: None),  # noqa: B008
+    machine: Machine = MACHINE,
 ) -> AsyncIterator[House]:
     """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
-    what is found of it."""
+    what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of."""
     paths = Paths(home)
     paths.prepare()
     store = Store(paths.database)
@@ -290,23 +298,64 @@ async def house(
     async def try_reach() -> Reach:
         return reach
 
-    shelf = ModelRooms(models, roles, pulls, Workshop(models, paths, blobs), advice, holds, try_reach, lambda: MACHINE)
+    shelf = ModelRooms(models, roles, pulls, Workshop(models, paths, blobs), advice, holds, try_reach, lambda: machine)
     keeper = Keeper(make_engine, KeeperRules(5.0, queue), book=Book(KeeperKept(store)))
     await keeper.open()
     conversations = Conversations(store)
     identity = Identity(f"http://{HOST}", home, lambda: roles.roles()["main"], time.time(), list)
     hosts = tuple(f"{name}:7373" for name in ("127.0.0.1", "localhost", "[::1]"))
     await (far := FarEngines(Engines(store), paths.secrets)).open()
-    await (tuned := Tuned(store, models, "a build", lambda: MACHINE)).open()
+    await (tuned := Tuned(store, models, lambda: "a build", lambda: MACHINE)).open()
     tuning = TuningRooms(Tuner(keeper, models, tuned, usual=lambda: 3, cores=lambda: 4), tuned)
-    rooms = Rooms(identity, authority, keeper, shelf, conversations, hosts, body_limit, far=far, tuning=tuning)
+    builder = _builder(paths, make_engine, look)
+    watched = Watched()
+    gate = Gate(Guard(Policy(load_rules(None))), watched.metrics.count)
+    rooms = Rooms(
+        identity,
+        authority,
+        keeper,
+        shelf,
+        conversations,
+        hosts,
+        body_limit,
+        far=far,
+        tuning=tuning,
+        watched=watched,
+        gate=gate,
+        builder=builder,
+    )
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
+        await builder.close()
         await pulls.close()
         await far.close()
         await keeper.close()
         store.close()
+
+
+class NoPackages:
+    """A `Fetch` without a network."""
+
+    async def source(self, name: str, version: str, sha256: str, folder: Path, progress: Callable[[Any], None]) -> Path:
+        raise SourceUnreachable("There is no network.")
+
+    async def tool(self, name: str, folder: Path, progress: Callable[[Any], None]) -> Path:
+        raise SourceUnreachable("There is no network.")
+
+
+def _builder(paths: Paths, make_engine: Callable[[str], Engine], look: Look) -> Builder:
+    async def room(need: int) -> bool:
+        return True
+
+    async def switched(why: str) -> None:
+        pass
+
+    def to_try() -> list[Tried]:
+        return [Tried("pilot", "chat", 1)]
+
+    around = Around(NoPackages(), lambda name, program: make_engine(name), to_try, room, switched, paths.build_log)
+    return Builder(Builds(paths.engine_builds, "this processor"), around, look)
 
 
 def at_home(home: Path, work: Callable[[House], Coroutine[Any, Any, T]], **options: Any) -> T:

@@ -18,6 +18,7 @@ from starlette.types import Message
 from homefire.server import event_socket
 from homefire.server.scopes import MESSAGES, RIGHTS, right_of_message
 from tests.null.rig import AT, HOST, House, at_home
+from tests.null.test_gate import chat, gated
 
 PATH = f"{AT}/events"
 ASK = {"messages": [{"role": "user", "content": "one two three"}]}
@@ -207,6 +208,7 @@ def test_a_chat_comes_in_pieces_to_who_wants_them_and_whole_to_all(tmp_path: Pat
         assert (whole["event"], whole["id"]) == ("done", "x")
         assert whole["data"]["finish_reason"] == "stop"
         assert whole["data"]["usage"]["prompt_tokens"] > 0
+        assert whole["data"]["headers"]["x-homefire-answered-by"] == "pilot"
         assert (await socket.ask(subscribe=["tokens"]))["data"] == {"to": ["tokens"]}
         socket.say(chat=ASK, id="y")
         pieces = []
@@ -226,10 +228,8 @@ def test_what_is_asked_for_comes_and_no_more(tmp_path: Path) -> None:
         assert (await socket.ask(subscribe=["decisions", "residency"]))["data"] == {"to": ["decisions", "residency"]}
         assert (await socket.event("residency"))["data"]["models"] == []
         house.keeper.decisions.note("kept", "a model", "a reason")
-        both = {event["event"]: event["data"] for event in (await socket.event(), await socket.event())}
-        found = both["decision"]
+        found = (await socket.event("decision"))["data"]
         assert (found["kind"], found["model"], found["reason"]) == ("kept", "a model", "a reason")
-        assert both["residency"]["models"] == []
         socket.say(unsubscribe=["decisions", "residency"])
         assert (await socket.event("subscribed"))["data"] == {"to": []}
         house.keeper.decisions.note("kept", "a model", "another reason")
@@ -391,6 +391,18 @@ def test_limits_of_a_key_count_sockets_and_chats(tmp_path: Path) -> None:
         await two.leave()
         assert (await one.ask(chat=ASK))["event"] == "done"
         await one.leave()
+
+    run(tmp_path, work)
+
+
+def test_the_policy_stands_in_front_of_chats_here_too(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        gated(house)
+        socket = await opened(house)
+        assert await socket.code(chat=chat("please place a bet")) == "policy_refused"
+        assert house.engines == []
+        assert (await socket.ask(chat=ASK))["event"] == "done"
+        await socket.leave()
 
     run(tmp_path, work)
 

@@ -507,7 +507,6 @@ def test_the_page_may_not_change_engines(tmp_path: Path, world: World) -> None:
         page = [("cookie", f"{house.authority.cookie}={token}"), ("origin", "http://127.0.0.1:7373")]
         await add(house, "cloud")
         for method, path, body in (
-            ("GET", "/engines", None),
             ("POST", "/engines", {"name": "x", "url": "https://x.example"}),
             ("POST", "/engines/cloud/grant", None),
             ("POST", "/engines/cloud/revoke", None),
@@ -516,6 +515,11 @@ def test_the_page_may_not_change_engines(tmp_path: Path, world: World) -> None:
             ("PUT", "/chains", {"model": "x", "order": ["pilot"]}),
         ):
             assert (await house.call(method, AT + path, body, page, key=False)).code == "key_needed", path
+        seen = await house.call("GET", f"{AT}/engines", None, page, key=False)
+        (row,) = seen.json()["engines"]
+        assert (row["name"], row["granted"], row["state"]) == ("cloud", False, "closed")
+        assert not {"url", "has_key"} & set(row) and b"https://" not in seen.body
+        assert (await house.call("GET", f"{AT}/engines")).json()["engines"][0]["url"].startswith("https://")
 
     at_home(tmp_path, work)
 

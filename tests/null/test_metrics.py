@@ -86,7 +86,7 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
         found.metrics.spent("pilot", Spent(7, 3, 15))
         found.metrics.spent("pilot", Spent(0, 0, 5, 8, 6))
         found.metrics.count("sandbox_kills_total", {"reason": "memory"})
-        found.metrics.count("policy_decisions_total", {"action": "tool", "decision": "ask"}, times=4)
+        found.metrics.count("policy_decisions_total", {"action": "ask", "rule": "sure"}, times=4)
         await house.call("POST", f"{AT}/models/pilot/unload")
         house.keeper.decisions.note("evicted", "pilot", "A model made room.", {"why": "room"})
         house.keeper.decisions.note("evicted", "pilot", "Nobody said why.")
@@ -122,7 +122,7 @@ def test_counts_and_gauges(tmp_path: Path) -> None:
             'homefire_evictions_total{reason="room"}': 1,
         }
         assert got['homefire_sandbox_kills_total{reason="memory"}'] == 1
-        assert got['homefire_policy_decisions_total{action="tool",decision="ask"}'] == 4
+        assert got['homefire_policy_decisions_total{action="ask",rule="sure"}'] == 4
         assert {name: n for name, n in got.items() if "errors" in name} == {
             'homefire_errors_total{code="missing_key"}': 1,
             'homefire_errors_total{code="unknown_conversation"}': 1,

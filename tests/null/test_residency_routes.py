@@ -162,6 +162,26 @@ def test_who_leaves_while_it_waits_leaves_nothing(tmp_path: Path) -> None:
     at_home(tmp_path, work)
 
 
+def test_a_lease_is_an_event_too(tmp_path: Path) -> None:
+    """A lease that begins or ends is no decision; the page must not show it ten seconds late."""
+
+    async def work(house: House) -> None:
+        first = await house.keeper.ensure("pilot")
+        call = house.start("GET", f"{AT}/events")
+        await call.until(b'"leases":1')
+        second = await house.keeper.ensure("pilot")
+        await call.until(b'"leases":2')
+        second.release()
+        first.release()
+        await call.until(b'"leases":0')
+        told = call.body.count(b"event: residency")
+        assert told <= 4, "nothing is said while nothing changes"
+        call.leave()
+        await call.task_done()
+
+    at_home(tmp_path, work)
+
+
 def test_events_as_they_happen(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         call = house.start("GET", f"{AT}/events")

@@ -27,6 +27,7 @@ from homefire.server.rpc import Rpc
 from homefire.server.rpc_rights import LIVENESS, RIGHTS_GRPC, needs_of
 from homefire.server.rpc_services import Services
 from tests.null.rig import AT, House, at_home
+from tests.null.test_gate import gated
 from tests.null.test_proto import methods
 
 ASK = pb.ChatRequest(messages=[pb.ChatMessage(role="user", content="one two three")])
@@ -216,6 +217,7 @@ def test_a_method_answers_what_its_route_answers(tmp_path: Path) -> None:
         assert {event.WhichOneof("event") for event in pieces[:-1]} == {"text"}
         assert pieces[-1].done.finish_reason == "stop"
         assert pieces[-1].done.usage.prompt_tokens > 0
+        assert pieces[-1].done.headers["x-homefire-answered-by"] == "pilot"
         body = {"messages": [{"role": "user", "content": "one two three"}]}
         plain = (await client.house.call("POST", "/v1/chat/completions", body)).json()
         assert "".join(event.text for event in pieces) == plain["choices"][0]["message"]["content"]
@@ -236,6 +238,18 @@ def test_a_method_answers_what_its_route_answers(tmp_path: Path) -> None:
         assert gone.unloaded
 
     run(tmp_path, work)
+
+
+def test_the_policy_stands_in_front_of_chats_here_too(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        gated(house)
+        async with served(house) as client:
+            asked = pb.ChatRequest(messages=[pb.ChatMessage(role="user", content="please place a bet")])
+            found = await client.refused(client.start("/homefire.v1.Chat/Complete", asked))
+            assert found == ("PERMISSION_DENIED", "policy_refused")
+            assert house.engines == []
+
+    at_home(tmp_path, work)
 
 
 def test_streams_of_the_machine(tmp_path: Path) -> None:

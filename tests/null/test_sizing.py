@@ -60,6 +60,7 @@ def test_the_room_is_what_is_free_and_ours_less_the_headroom(tmp_path: Path, mon
     found = room(tmp_path)
     assert found.bytes == {HOST: 19 * GIB} and found.slack == GIB // 2
     assert found.why == {HOST: "32.0 GiB in all, 12.0 GiB used by other programs, 1.0 GiB stay free"}
+    assert (found.total, found.headroom) == ({HOST: 32 * GIB}, {HOST: GIB})
     assert room(tmp_path, Held(7, {HOST: 9 * GIB}, True), Held(None, {}, True)).bytes == {HOST: 22 * GIB}
     assert room(tmp_path, Held(8, {}, True)).bytes == {HOST: 31 * GIB}, "never more than there is"
     assert room(tmp_path, limits=MemoryLimits(100 * GIB)).bytes == {HOST: 16 * GIB}, "an eighth at most stays free"
@@ -77,6 +78,7 @@ def test_a_cap(tmp_path: Path) -> None:
 def test_the_gpu_has_a_room_of_its_own(tmp_path: Path) -> None:
     with_card = replace(MACHINE, gpus=(CARD, replace(CARD, free_bytes=GIB)))
     assert room(tmp_path, machine=with_card).bytes == {HOST: 19 * GIB, GPU: 19 * GIB}
+    assert room(tmp_path, machine=with_card).headroom == {HOST: GIB, GPU: GIB}
     held = Held(None, {HOST: GIB, GPU: 2 * GIB}, True)
     assert room(tmp_path, held, machine=with_card).bytes[GPU] == 21 * GIB, "what we hold ourselves is not gone"
     shared = replace(MACHINE, gpus=(replace(CARD, shared=True),))

@@ -256,7 +256,7 @@ def test_what_is_kept_counts_here_only(tmp_path: Path) -> None:
         store, library = house.store, house.rooms.models.library
 
         async def read(engine: str, cores: int) -> Tuned:
-            again = Tuned(store, library, engine, lambda: replace(MACHINE, cores=cores))
+            again = Tuned(store, library, lambda: engine, lambda: replace(MACHINE, cores=cores))
             await again.open()
             return again
 

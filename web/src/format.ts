@@ -36,6 +36,13 @@ export function formatBytes(bytes: number): string {
   return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
+/** Memory, in the units in which the daemon speaks of it: 1_288_490_189 -> "1.2 GiB". */
+export function formatMemory(bytes: number): string {
+  const mib = bytes / 2 ** 20;
+  if (mib >= 1023.5) return `${(mib / 1024).toFixed(mib < 102_400 ? 1 : 0)} GiB`;
+  return mib > 0 && mib < 0.5 ? "< 1 MiB" : `${Math.round(mib)} MiB`;
+}
+
 /** 1_230_000_000 -> "1.2 B", 6_400_000 -> "6.4 M": how models are spoken of. */
 export function formatParameters(value: number | string): string {
   if (typeof value === "string") return value;

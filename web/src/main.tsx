@@ -11,6 +11,7 @@ import "./style/hearth.css";
 import "./style/rooms.css";
 import "./style/thread.css";
 import "./style/models.css";
+import "./style/machine.css";
 
 beginSession();
 beginRoute();

@@ -13,6 +13,12 @@ import { asErrorBody, isAbort } from "../wire/request";
 import { doubt } from "../session/connection";
 import { choose, leadTo, withMessage, type Choices } from "./tree";
 
+export interface Queue {
+  place: number;
+  eta: number;
+  at: number;
+}
+
 export interface LiveView {
   phase: "loading" | "ready" | "failed";
   title: string;
@@ -23,6 +29,8 @@ export interface LiveView {
   choices: Choices;
   /** The answer that is coming in. */
   streamingId: string | null;
+  /** Where that answer stands in the queue for its model, about how many seconds still, and when that was said (ms). */
+  queue: Queue | null;
   /** Something was sent or is coming in. */
   busy: boolean;
   error: ErrorBody | null;
@@ -43,6 +51,7 @@ const EMPTY: LiveView = {
   messages: [],
   choices: new Map(),
   streamingId: null,
+  queue: null,
   busy: false,
   error: null,
 };
@@ -164,7 +173,7 @@ export class LiveConversation {
     this.arrived = "";
     this.ended = false;
     this.text.set("");
-    this.set({ busy: true, error: null });
+    this.set({ busy: true, queue: null, error: null });
     let accepted = false;
     try {
       const response = await ask(abort.signal);
@@ -183,7 +192,7 @@ export class LiveConversation {
       } else this.set({ error: asErrorBody(error) });
     } finally {
       this.abort = null;
-      this.set({ busy: false, streamingId: null });
+      this.set({ busy: false, streamingId: null, queue: null });
       this.ears.onChange();
     }
     return accepted;
@@ -193,11 +202,13 @@ export class LiveConversation {
     const view = this.view.get();
     if (event.kind === "delta") return this.grow(event.text);
     if (event.kind === "notice") return this.set({ notice: event.text });
+    if (event.kind === "queue") return this.set({ queue: { place: event.place, eta: event.eta, at: Date.now() } });
+    if (event.kind === "answered_by") return this.noteAnsweredBy(event.by);
     if (event.kind === "error") {
       this.ended = true;
       return this.settle("failed", event.error);
     }
-    const message = event.message;
+    const message = this.withAnsweredBy(event.message);
     const messages = withMessage(
       message.role === "user" ? view.messages.filter((other) => other.id !== PENDING) : view.messages,
       message,
@@ -214,9 +225,22 @@ export class LiveConversation {
     if (message.role === "user") this.ears.onChange();
   }
 
+  /** Who answers is said while the answer comes; one that ends without repeating it was still given by that one. */
+  private withAnsweredBy(message: Message): Message {
+    const known = this.view.get().messages.find((other) => other.id === message.id)?.answered_by;
+    return known && !message.answered_by ? { ...message, answered_by: known } : message;
+  }
+
+  private noteAnsweredBy(by: NonNullable<Message["answered_by"]>): void {
+    const { messages, streamingId } = this.view.get();
+    const answer = messages.find((message) => message.id === streamingId);
+    this.set({ queue: null, ...(answer ? { messages: withMessage(messages, { ...answer, answered_by: by }) } : {}) });
+  }
+
   /** Adds a piece; the watchers hear of it with the next frame. A hidden page has no frames and needs none. */
   private grow(piece: string): void {
     this.arrived += piece;
+    if (this.view.get().queue) this.set({ queue: null });
     if (this.frame === 0) {
       this.frame = requestAnimationFrame(() => {
         this.frame = 0;

@@ -1,11 +1,11 @@
 /*
- * What the address names: a conversation (`#/c/ID`), a new one (`#/`), or the models (`#/models`).
+ * What the address names: a conversation (`#/c/ID`), a new one (`#/`), the models (`#/models`), or the machine (`#/machine`).
  * Promises: the address is the only place where this is kept, so reload, bookmarks and the browser's back button find it.
  * Does not cover: login codes; session.ts has taken them out before this looks.
  */
 import { Cell } from "../cell";
 
-export type Room = "conversations" | "models";
+export type Room = "conversations" | "models" | "machine";
 
 export function conversationInFragment(fragment: string): string | null {
   const match = /^#\/c\/([^/?#]+)$/.exec(fragment);
@@ -17,7 +17,10 @@ export function conversationInFragment(fragment: string): string | null {
   }
 }
 
-export const roomInFragment = (fragment: string): Room => (/^#\/models\/?$/.test(fragment) ? "models" : "conversations");
+export function roomInFragment(fragment: string): Room {
+  const match = /^#\/(models|machine)\/?$/.exec(fragment);
+  return match ? (match[1] as Room) : "conversations";
+}
 
 /** The conversation that is shown; `null`: a new one, or another room. */
 export const route = new Cell<string | null>(null);
@@ -43,9 +46,12 @@ export function go(id: string | null, replace = false): void {
   route.set(id);
 }
 
-export function goToModels(): void {
-  if (room.get() === "models") return;
-  history.pushState(null, "", "#/models");
-  room.set("models");
+function goTo(next: "models" | "machine"): void {
+  if (room.get() === next) return;
+  history.pushState(null, "", `#/${next}`);
+  room.set(next);
   route.set(null);
 }
+
+export const goToModels = (): void => goTo("models");
+export const goToMachine = (): void => goTo("machine");

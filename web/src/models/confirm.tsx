@@ -14,9 +14,13 @@ interface Props {
   no: string;
   busy: boolean;
   onYes: () => void;
+  /** A gentler answer between the two. */
+  between?: { word: string; run: () => void };
+  /** Given: there is nothing to ask about now, and the button does this at once. It stays the same button, or it would lose the focus. */
+  straight?: (() => void) | undefined;
 }
 
-export function ConfirmButton({ children, label, question, yes, no, busy, onYes }: Props) {
+export function ConfirmButton({ children, label, question, yes, no, busy, onYes, between, straight }: Props) {
   const [asking, setAsking] = useState(false);
   const opener = useRef<HTMLButtonElement>(null);
   const keeper = useRef<HTMLButtonElement>(null);
@@ -31,7 +35,7 @@ export function ConfirmButton({ children, label, question, yes, no, busy, onYes 
 
   if (!asking) {
     return (
-      <button ref={opener} type="button" className="button slim" aria-label={label} aria-disabled={busy} onClick={() => !busy && setAsking(true)}>
+      <button ref={opener} type="button" className="button slim" aria-label={label} aria-disabled={busy} onClick={() => !busy && (straight ? straight() : setAsking(true))}>
         {children}
       </button>
     );
@@ -51,6 +55,19 @@ export function ConfirmButton({ children, label, question, yes, no, busy, onYes 
       <button ref={keeper} type="button" className="button slim" aria-describedby={questionId} onClick={() => setAsking(false)}>
         {no}
       </button>
+      {between && (
+        <button
+          type="button"
+          className="button slim"
+          aria-describedby={questionId}
+          onClick={() => {
+            setAsking(false);
+            between.run();
+          }}
+        >
+          {between.word}
+        </button>
+      )}
       <button
         type="button"
         className="button slim danger"

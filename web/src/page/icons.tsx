@@ -8,6 +8,7 @@ const LINES = {
   arrowUp: "M12 19V5M6 11l6-6 6 6",
   auto: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
   box: "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
+  chip: "M7.5 7.500h9v9h-9zM10 4v3.500M14 4v3.500M10 16.500V20M14 16.500V20M4 10h3.500M4 14h3.500M16.500 10H20M16.500 14H20",
   check: "M5 12.500l4.5 4.500L19 7.5",
   chevronDown: "M7 10l5 5 5-5",
   chevronLeft: "M14 7l-5 5 5 5",

@@ -16,6 +16,7 @@ const KEYS: [string[], string][] = [
   [[MOD, "K"], "Search conversations"],
   [[MOD, "Shift", "O"], "New conversation"],
   [[MOD, "Shift", "L"], "Models"],
+  [[MOD, "Shift", "M"], "Machine"],
   [["?"], "Show this list"],
 ];
 
@@ -23,6 +24,7 @@ export interface KeyActions {
   search: () => void;
   begin: () => void;
   models: () => void;
+  machine: () => void;
   stop: () => void;
   help: () => void;
 }
@@ -47,6 +49,7 @@ export function useShortcuts(actions: KeyActions): void {
       if (mod && !event.shiftKey && !event.altKey && key === "k") act(newest.current.search);
       else if (mod && event.shiftKey && !event.altKey && key === "o") act(newest.current.begin);
       else if (mod && event.shiftKey && !event.altKey && key === "l") act(newest.current.models);
+      else if (mod && event.shiftKey && !event.altKey && key === "m") act(newest.current.machine);
       else if (key === "escape") newest.current.stop();
       else if (event.key === "?" && !mod && !isField(event.target)) act(newest.current.help);
     };

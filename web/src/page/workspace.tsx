@@ -1,5 +1,5 @@
 /*
- * The page once one is logged in: the conversations beside the one that is shown, or beside the models.
+ * The page once one is logged in: the conversations beside the one that is shown, or beside the models or the machine.
  * Promises: below 720 px the conversations are a drawer, and what it covers cannot be reached; everything begins afresh when
  * the daemon has come back. Does not cover: logging in (login-screen.tsx).
  */
@@ -8,7 +8,9 @@ import { flushSync } from "react-dom";
 import { useCell } from "../cell";
 import { Desk } from "../conversation/desk";
 import type { LiveConversation } from "../conversation/live";
-import { go, goToModels, room, route } from "../conversation/route";
+import { go, goToMachine, goToModels, room, route, type Room } from "../conversation/route";
+import { Machine } from "../machine/machine";
+import { MachinePage } from "../machine/page";
 import { ModelsPage } from "../models/page";
 import { Shelf } from "../models/shelf";
 import { connection, returns } from "../session/connection";
@@ -92,11 +94,18 @@ function New({ desk, gone, onMenu }: { desk: Desk; gone: boolean; onMenu: () => 
   );
 }
 
+const SKIPS: Record<Room, { to: string; words: string }> = {
+  conversations: { to: "composer-field", words: "Skip to the message field" },
+  models: { to: "models-main", words: "Skip to the models" },
+  machine: { to: "machine-main", words: "Skip to the machine" },
+};
+
 export function Workspace() {
   const [desk] = useState(() => new Desk());
   const [shelf] = useState(() => new Shelf(desk));
   const id = useCell(route);
-  const atModels = useCell(room) === "models";
+  const [machine] = useState(() => new Machine(desk));
+  const at = useCell(room);
   const gone = useCell(connection) === "gone";
   const narrow = useNarrow();
   const [drawer, setDrawer] = useState(false);
@@ -143,6 +152,10 @@ export function Workspace() {
     goToModels();
     setDrawer(false);
   }, []);
+  const openMachine = useCallback(() => {
+    goToMachine();
+    setDrawer(false);
+  }, []);
   const openMenu = useCallback(() => setDrawer(true), []);
 
   useShortcuts({
@@ -157,6 +170,7 @@ export function Workspace() {
     },
     begin: () => open(null),
     models: openModels,
+    machine: openMachine,
     stop: () => (drawerOpen ? setDrawer(false) : live?.stop()),
     help: () => setHelp(true),
   });
@@ -165,21 +179,23 @@ export function Workspace() {
     <div className="workspace">
       <a
         className="skip"
-        href={atModels ? "#models-main" : "#composer-field"}
+        href={`#${SKIPS[at].to}`}
         onClick={(event) => {
           event.preventDefault();
-          document.getElementById(atModels ? "models-main" : "composer-field")?.focus();
+          document.getElementById(SKIPS[at].to)?.focus();
         }}
       >
-        {atModels ? "Skip to the models" : "Skip to the message field"}
+        {SKIPS[at].words}
       </a>
       <aside className={`sidebar ${drawerOpen ? "open" : ""}`} aria-label="Conversations and this machine" inert={narrow && !drawerOpen}>
-        <Sidebar desk={desk} shelf={shelf} shownId={id} atModels={atModels} onOpen={open} onModels={openModels} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
+        <Sidebar desk={desk} shelf={shelf} shownId={id} at={at} onOpen={open} onModels={openModels} onMachine={openMachine} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
       </aside>
       {drawerOpen && <div className="scrim" onClick={() => setDrawer(false)} />}
       <main className="main" inert={drawerOpen}>
-        {atModels ? (
+        {at === "models" ? (
           <ModelsPage shelf={shelf} onMenu={openMenu} />
+        ) : at === "machine" ? (
+          <MachinePage machine={machine} onMenu={openMenu} />
         ) : live ? (
           <Existing desk={desk} live={live} gone={gone} onMenu={openMenu} />
         ) : (

@@ -1,6 +1,6 @@
 /*
  * The way to the models, and a word of what is being downloaded.
- * Promises: a real link, so that it can be opened in another tab. Does not cover: the downloads themselves.
+ * Promises: says what runs, not what waits behind it. Does not cover: the downloads themselves.
  */
 import { useCell } from "../cell";
 import type { Shelf } from "../models/shelf";
@@ -8,6 +8,7 @@ import { isActive } from "../models/transfers";
 import { percent } from "../models/words";
 import { Icon } from "../page/icons";
 import type { Download } from "../wire/models";
+import { RoomLink } from "./room-link";
 
 interface Props {
   shelf: Shelf;
@@ -27,18 +28,8 @@ export function underWay(downloads: readonly Download[]): string {
 export function ModelsLink({ shelf, shown, onOpen }: Props) {
   const words = underWay(useCell(shelf.transfers.list));
   return (
-    <a
-      className="button models-link"
-      href="#/models"
-      aria-current={shown ? "page" : undefined}
-      onClick={(event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-        event.preventDefault();
-        onOpen();
-      }}
-    >
+    <RoomLink name="models-link" href="#/models" shown={shown} words={words} onOpen={onOpen}>
       <Icon name="box" /> Models
-      {words !== "" && <span className="models-link-words">{words}</span>}
-    </a>
+    </RoomLink>
   );
 }

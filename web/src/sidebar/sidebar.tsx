@@ -1,11 +1,12 @@
 /*
- * The conversations: begin, search, open, rename, delete; the way to the models; and below them how the machine is.
+ * The conversations: begin, search, open, rename, delete; the ways to the models and to the machine; and below them how the machine is.
  * Promises: everything by keyboard too; a search waits until the typing rests.
  * Does not cover: being a drawer on a narrow screen; workspace.tsx opens and closes it.
  */
 import { useEffect, useRef, useState } from "react";
 import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
+import type { Room } from "../conversation/route";
 import { formatDay, groupBy } from "../format";
 import type { Shelf } from "../models/shelf";
 import { Flame, Icon } from "../page/icons";
@@ -13,6 +14,7 @@ import { ThemeSwitch } from "../page/theme-switch";
 import { sayError } from "../page/toasts";
 import { logout } from "../session/session";
 import { asErrorBody } from "../wire/request";
+import { MachineLink } from "./machine-link";
 import { ModelsLink } from "./models-link";
 import { ConversationRow } from "./row";
 import { StatusCorner } from "./status-corner";
@@ -23,9 +25,10 @@ interface Props {
   desk: Desk;
   shelf: Shelf;
   shownId: string | null;
-  atModels: boolean;
+  at: Room;
   onOpen: (id: string | null) => void;
   onModels: () => void;
+  onMachine: () => void;
   onShortcuts: () => void;
   onClose: () => void;
 }
@@ -63,7 +66,7 @@ function Search({ desk }: { desk: Desk }) {
   );
 }
 
-export function Sidebar({ desk, shelf, shownId, atModels, onOpen, onModels, onShortcuts, onClose }: Props) {
+export function Sidebar({ desk, shelf, shownId, at, onOpen, onModels, onMachine, onShortcuts, onClose }: Props) {
   const list = useCell(desk.list.view);
   const now = new Date();
   const groups = groupBy(list.items, (head) => formatDay(head.updated_at, now));
@@ -83,7 +86,8 @@ export function Sidebar({ desk, shelf, shownId, atModels, onOpen, onModels, onSh
         <button type="button" className="button new-conversation" onClick={() => onOpen(null)}>
           <Icon name="plus" /> New conversation
         </button>
-        <ModelsLink shelf={shelf} shown={atModels} onOpen={onModels} />
+        <ModelsLink shelf={shelf} shown={at === "models"} onOpen={onModels} />
+        <MachineLink desk={desk} shown={at === "machine"} onOpen={onMachine} />
         <Search desk={desk} />
       </div>
       <nav className="conversations" aria-label="Conversations">

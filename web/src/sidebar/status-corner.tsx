@@ -14,6 +14,7 @@ const EACH_MS = 10_000;
 const STATES: Record<EngineStatus["state"], string> = {
   starting: "is being loaded",
   ready: "in memory",
+  draining: "ends its answers, then leaves",
   stopping: "is being put away",
   backing_off: "failed; will be tried again",
   broken: "does not start",

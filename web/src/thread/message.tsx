@@ -8,6 +8,8 @@ import { type Cell, useCell } from "../cell";
 import { formatCount, formatRate, formatSeconds } from "../format";
 import { CopyButton } from "../page/copy-button";
 import { Flame, Icon } from "../page/icons";
+import type { Queue } from "../conversation/live";
+import { placeWords } from "../machine/words";
 import type { Message } from "../wire/contract";
 import { EditMessage } from "./edit-message";
 import { GrowingMarkdown, Markdown } from "./markdown";
@@ -26,6 +28,8 @@ interface Props {
   actions: MessageActions;
   /** The text that comes in, if it comes in here. */
   growing: Cell<string> | null;
+  /** Where it stands in the queue for its model, if it waits. */
+  queue: Queue | null;
 }
 
 function Siblings({ message, siblings, go }: { message: Message; siblings: readonly string[]; go: (id: string) => void }) {
@@ -56,6 +60,18 @@ export const by = (model: string, answered?: string): string => (answered && ans
 export function askedBefore({ answered_by }: Message): string | undefined {
   const failed = answered_by?.failed ?? [];
   return failed.length ? `Asked before: ${failed.map((one) => `${one.name} (${one.code})`).join(", ")}` : undefined;
+}
+
+/** Said where it can be read, not only hovered over: the words come from another model than the one that was chosen. */
+function StoodIn({ message }: { message: Message }) {
+  const { model, answered_by } = message;
+  if (!answered_by || answered_by.name === model || answered_by.failed.length === 0) return null;
+  const why = answered_by.failed.map(({ name, code }) => `${name} (${code.replaceAll("_", " ")})`).join(", ");
+  return (
+    <p className="stood-in">
+      Answered by <b>{answered_by.name}</b>. Asked before: {why}.
+    </p>
+  );
 }
 
 function Figures({ message }: { message: Message }) {
@@ -95,36 +111,52 @@ function Ending({ message, busy, retry }: { message: Message; busy: boolean; ret
   );
 }
 
-function Waiting() {
+function Waiting({ queue }: { queue: Queue | null }) {
   const [seconds, setSeconds] = useState(0);
   useEffect(() => {
     const began = Date.now();
     const timer = setInterval(() => setSeconds(Math.round((Date.now() - began) / 1000)), 1000);
     return () => clearInterval(timer);
   }, []);
+  const place = queue && queueWords(queue, Date.now());
+  const soFar = seconds >= 3 ? ` · ${seconds} s` : "";
   return (
     <p className="waiting">
       <span className="caret" aria-hidden="true" />
-      <span className={seconds < 3 ? "visually-hidden" : ""}>Waiting for the first word{seconds >= 3 ? ` · ${seconds} s` : ""}</span>
+      {place ? (
+        <span>
+          {place}
+          {soFar && `${soFar} so far`}
+        </span>
+      ) : (
+        <span className={seconds < 3 ? "visually-hidden" : ""}>Waiting for the first word{soFar}</span>
+      )}
     </p>
   );
 }
 
-function Growing({ text }: { text: Cell<string> }) {
-  const now = useCell(text);
-  return now === "" ? <Waiting /> : <GrowingMarkdown text={now} />;
+/** The place and the time that is left; "" once the turn must have come: nothing tells that, but the first word. */
+export function queueWords({ place, eta, at }: Queue, now: number): string {
+  const left = eta - (now - at) / 1000;
+  return place <= 1 && left < -2 ? "" : placeWords(place, Math.max(0, left));
 }
 
-function Answer({ message, siblings, busy, actions, growing }: Props) {
+function Growing({ text, queue }: { text: Cell<string>; queue: Queue | null }) {
+  const now = useCell(text);
+  return now === "" ? <Waiting queue={queue} /> : <GrowingMarkdown text={now} />;
+}
+
+function Answer({ message, siblings, busy, actions, growing, queue }: Props) {
   const streaming = message.state === "streaming";
   return (
     <article className="message answer" data-role="assistant" data-id={message.id} data-state={message.state} aria-label="Homefire's answer" aria-busy={streaming}>
       <Flame className={streaming ? "burning" : ""} />
       <div className="message-body">
+        <StoodIn message={message} />
         {growing ? (
-          <Growing text={growing} />
+          <Growing text={growing} queue={queue} />
         ) : streaming && message.content === "" ? (
-          <Waiting />
+          <Waiting queue={null} />
         ) : (
           <Markdown text={message.content} />
         )}

@@ -93,6 +93,7 @@ export function Thread({ desk, live }: { desk: Desk; live: LiveConversation }) {
               busy={view.busy}
               actions={actions}
               growing={message.id === view.streamingId ? live.text : null}
+              queue={message.id === view.streamingId ? view.queue : null}
             />
           ))}
           {unanswered && (

@@ -24,6 +24,15 @@ export function asAnswerEvent(event: StreamEvent): AnswerEvent | null {
       const text = (data as { text?: unknown }).text;
       return typeof text === "string" ? { kind: event.name, text } : null;
     }
+    case "queue": {
+      const { position, eta_s } = data as { position?: unknown; eta_s?: unknown };
+      return typeof position === "number" ? { kind: "queue", place: position, eta: typeof eta_s === "number" ? eta_s : 0 } : null;
+    }
+    case "answered_by": {
+      const { name, failed } = data as { name?: unknown; failed?: unknown };
+      if (typeof name !== "string") return null;
+      return { kind: "answered_by", by: { name, failed: Array.isArray(failed) ? (failed as { name: string; code: string }[]) : [] } };
+    }
     case "error": {
       const error = (data as { error?: ErrorBody }).error ?? (data as ErrorBody);
       return { kind: "error", error };

@@ -110,7 +110,7 @@ export interface ModelList {
 
 export interface EngineStatus {
   name: string;
-  state: "starting" | "ready" | "stopping" | "backing_off" | "broken";
+  state: "starting" | "ready" | "draining" | "stopping" | "backing_off" | "broken";
   leases: number;
   memory_bytes: number | null;
   restarts: number;
@@ -148,5 +148,7 @@ export type AnswerEvent =
   | { kind: "message"; message: Message }
   | { kind: "notice"; text: string }
   | { kind: "delta"; text: string }
+  | { kind: "queue"; place: number; eta: number }
+  | { kind: "answered_by"; by: NonNullable<Message["answered_by"]> }
   | { kind: "done"; message: Message }
   | { kind: "error"; error: ErrorBody };

@@ -1,59 +1,12 @@
-"""The one error tree: every failure Homefire reports has a stable code, a message and a next step.
+"""What is wrong with a request: the leaves of `ClientError`.
 
-    HomefireError
-    ├── ClientError      the request is wrong               (source "client")
-    ├── DaemonError      Homefire itself cannot             (source "homefire")
-    ├── EngineError      the process that runs a model      (source "engine")
-    └── MachineError     disk, port, memory, permissions    (source "machine")
-
-Promises: codes never change their meaning; each leaf is documented in `docs/errors.md` (a test holds the page against this
-file); `envelope()` is the one form in which an error leaves the daemon. Errors never log themselves.
-Does not cover: how an error is shown to a person (`cli/`, the page) and how a client sees HTTP transport failures.
+Promises: codes never change their meaning.
+Does not cover: what Homefire, an engine or the machine cannot (`failures.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
-
-
-class HomefireError(Exception):
-    """Root of the tree. `message` says what happened, `next_step` what a person can do, `param` which input it was."""
-
-    code: ClassVar[str] = "internal_error"
-    status: ClassVar[int] = 500
-    source: ClassVar[str] = "homefire"
-    type: ClassVar[str] = "server_error"
-    default_step: ClassVar[str] = "See the log (homefire status names the folder), then: homefire doctor"
-
-    def __init__(self, message: str, next_step: str = "", *, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_step = next_step or self.default_step
-        self.param = param
-
-    def envelope(self) -> dict[str, Any]:
-        """The error as it goes over the wire: the form OpenAI clients read, with `next_step` and `source` added."""
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "code": self.code,
-                "param": self.param,
-                "next_step": self.next_step,
-                "source": self.source,
-            }
-        }
-
-
-class ClientError(HomefireError):
-    """The request is wrong; sending it again unchanged will fail again."""
-
-    code = "invalid_request"
-    status = 400
-    source = "client"
-    type = "invalid_request_error"
-    default_step = "Correct the request; the routes and fields are in docs/api.md and at /docs."
+from homefire.errors.root import ClientError
 
 
 class InvalidRequest(ClientError):
@@ -339,6 +292,45 @@ class EngineExists(ClientError):
     default_step = "Choose another name, or remove the old one with: homefire engine remove NAME"
 
 
+class UnknownBuild(ClientError):
+    """No native build of the engine has this name."""
+
+    code = "unknown_build"
+    status = 404
+    default_step = "See the builds with: homefire engine list"
+
+
+class BuildBusy(ClientError):
+    """A build, a trial or a measurement of an engine is under way, and there is one at a time."""
+
+    code = "build_busy"
+    status = 409
+    default_step = "Watch it with: homefire engine watch. Stop it with: homefire engine cancel"
+
+
+class BuildCancelled(ClientError):
+    """The build, trial or measurement of an engine was stopped by somebody while it was waited for."""
+
+    code = "build_cancelled"
+    status = 409
+    default_step = "A build goes on from where it was: homefire engine build"
+
+
+class BuildTools(ClientError):
+    """What a build of the engine needs is not on this machine: a compiler, or the kit of a GPU's maker."""
+
+    code = "build_tools_missing"
+    status = 409
+
+
+class BuildRefused(ClientError):
+    """The native build failed its trial against the wheel, so the engine was not switched."""
+
+    code = "build_refused"
+    status = 409
+    default_step = "See its figures with: homefire engine list. Without being faster it is taken with: --force"
+
+
 class DownloadCancelled(ClientError):
     """The download was cancelled while somebody waited for it."""
 
@@ -444,284 +436,32 @@ class BadPackage(ClientError):
     )
 
 
-class DaemonError(HomefireError):
-    """Homefire itself cannot do it now."""
+class PolicyRefused(ClientError):
+    """A rule of the policy does not let this text in; `param` is the rule."""
 
-    status = 503
+    code = "policy_refused"
+    status = 403
+    type = "permission_error"
+    default_step = "See the rule with: homefire policy show"
 
 
-class InternalError(DaemonError):
-    """A defect: something happened that no other code describes."""
+class PolicyAsks(ClientError):
+    """A rule of the policy wants its sender to confirm this text; `param` is the rule."""
 
-    status = 500
+    code = "policy_asks"
+    status = 403
+    type = "permission_error"
 
 
-class ShuttingDown(DaemonError):
-    """The daemon is stopping."""
+class BadPolicy(ClientError):
+    """A file of rules is not valid; nothing of it counts."""
 
-    code = "shutting_down"
-    default_step = "Start it again with: homefire up"
+    code = "bad_policy"
+    default_step = "The form of rules is in docs/security.md."
 
 
-class Overloaded(DaemonError):
-    """Too many requests wait, or this one waited too long for its model."""
+class BadTool(ClientError):
+    """A tool's declaration cannot be enforced: an unknown risk, or a schema that is not understood whole."""
 
-    code = "overloaded"
-    default_step = "Try again in a moment; `homefire status` shows what waits."
-
-
-class DaemonNotRunning(DaemonError):
-    """No daemon answers at this home's address."""
-
-    code = "daemon_not_running"
-    default_step = "Start it with: homefire up"
-
-
-class DaemonNotStarted(DaemonError):
-    """The daemon was started and did not become ready."""
-
-    code = "daemon_not_started"
-
-
-class DaemonCrashLoop(DaemonError):
-    """The daemon crashed several times within a minute and is not started again."""
-
-    code = "daemon_crash_loop"
-    default_step = "See the log (logs/daemon.log in the home), then: homefire doctor; homefire up tries anew."
-
-
-class OldSqlite(DaemonError):
-    """The SQLite library is older than 3.51.3 and has known corruption bugs."""
-
-    code = "old_sqlite"
-    default_step = "Install Homefire again: make run (or pip install --force-reinstall apsw)."
-
-
-class OldPackage(DaemonError):
-    """An installed package is older than the oldest version without a known hole."""
-
-    code = "old_package"
-    default_step = "Install Homefire's packages again: make run (or: pip install --upgrade homefire)"
-
-
-class PageMissing(DaemonError):
-    """The web page was not built into this installation."""
-
-    code = "page_missing"
-    default_step = "Build it with: python tasks.py page"
-
-
-class CheckoutNeeded(DaemonError):
-    """The verb runs programs that only a checkout of the repository carries."""
-
-    code = "checkout_needed"
-    default_step = "Clone the repository and run it there."
-
-
-class PackageMissing(DaemonError):
-    """A part of Homefire that is installed only if it is wanted (an extra)."""
-
-    code = "package_missing"
-    default_step = "Install the extra that docs/dependencies.md names."
-
-
-class KernelsMissing(DaemonError):
-    """The installed engine does not export the kernels that convert and quantize weights."""
-
-    code = "kernels_missing"
-    default_step = "Install the engine's wheel for this system again: pip install --force-reinstall xllamacpp"
-
-
-class EngineError(HomefireError):
-    """The process that runs a model failed; the daemon lives on."""
-
-    code = "engine_failed"
-    status = 502
-    source = "engine"
-
-
-class EngineFailed(EngineError):
-    """The engine did not start, or answered with an error of its own."""
-
-
-class EngineDied(EngineError):
-    """The engine's process ended in the middle of an answer. The next request starts it again."""
-
-    code = "engine_died"
-    default_step = "Send the request again: the model is started anew."
-
-
-class EngineBroken(EngineError):
-    """The engine crashed several times within a minute; it rests before the next try."""
-
-    code = "engine_broken"
-    status = 503
-    default_step = "See the engine's log with: homefire doctor. Another model may work."
-
-
-class EngineUnreachable(EngineError):
-    """Nobody answers at the far engine's address: nothing listens there, its name is unknown, its certificate is not trusted."""
-
-    code = "engine_unreachable"
-    default_step = "Start it, or check its address with: homefire engine list"
-
-
-class EngineTimedOut(EngineError):
-    """The far engine took the request and then gave nothing for too long."""
-
-    code = "engine_timed_out"
-    status = 504
-    default_step = "Try again; the limits are the settings far_first_seconds and far_stall_seconds."
-
-
-class EngineGarbled(EngineError):
-    """The far engine's answer cannot be read: not what its interface promises, or larger than any sound answer."""
-
-    code = "engine_garbled"
-    default_step = "Check that the address and the kind are right: homefire engine list"
-
-
-class EngineRejected(EngineError):
-    """The far engine refuses us: its key is missing, wrong, or may not use this model."""
-
-    code = "engine_rejected"
-    default_step = (
-        "Remove it and add it again with its key in a file: homefire engine add NAME --url URL --key-file FILE"
-    )
-
-
-class EngineLacksModel(EngineError):
-    """The far engine has no model of this name."""
-
-    code = "engine_lacks_model"
-    default_step = "See what it has with: homefire engine check NAME"
-
-
-class EngineBusy(EngineError):
-    """The far engine takes no more requests now."""
-
-    code = "engine_busy"
-    status = 503
-    default_step = "Try again in a moment."
-
-
-class EngineChanged(EngineError):
-    """The far engine has another model under the name than it had, or answers with another than was asked for."""
-
-    code = "engine_changed"
-    default_step = "If the change is meant, accept it with: homefire engine grant NAME"
-
-
-class EngineResting(EngineError):
-    """The far engine failed several times in a row; it is left alone for a while."""
-
-    code = "engine_resting"
-    status = 503
-    default_step = "Wait, or see what is wrong with: homefire engine check NAME"
-
-
-class ChainEnded(EngineError):
-    """Every engine of a fallback chain failed before its first token."""
-
-    code = "chain_ended"
-    default_step = "See each engine's state with: homefire engine list"
-
-
-class TaskDied(EngineError):
-    """The process that converts or quantizes a model ended without a result; no file is left."""
-
-    code = "model_task_died"
-    default_step = "Verify the model's file; if it is sound, report what the message quotes."
-
-
-class SourceUnreachable(EngineError):
-    """The server a model comes from does not answer, or broke off too often."""
-
-    code = "source_unreachable"
-    source = "machine"
-    default_step = "Check the network and try again: what was fetched is kept and the rest follows."
-
-
-class MachineError(HomefireError):
-    """The machine refuses: disk, port, permissions."""
-
-    code = "machine_error"
-    status = 503
-    source = "machine"
-
-
-class DiskFull(MachineError):
-    """No space is left where Homefire keeps its state. Reading goes on; writing resumes when there is space."""
-
-    code = "disk_full"
-    status = 507
-    default_step = "Free some space on that disk; nothing has to be restarted."
-
-
-class HomeNotWritable(MachineError):
-    """The home folder cannot be written."""
-
-    code = "home_not_writable"
-    default_step = "Give yourself write access to it, or choose another with HOMEFIRE_HOME."
-
-
-class HomeInUse(MachineError):
-    """Another daemon runs on the same home."""
-
-    code = "home_in_use"
-    status = 409
-    default_step = "Use that one, stop it with `homefire down`, or choose another home with HOMEFIRE_HOME."
-
-
-class PortInUse(MachineError):
-    """Another program listens on the port."""
-
-    code = "port_in_use"
-    status = 409
-    default_step = "Stop that program, or choose another port with HOMEFIRE_PORT."
-
-
-class StoreDamaged(MachineError):
-    """The database is corrupt, or was written by a newer Homefire."""
-
-    code = "store_damaged"
-    default_step = "Keep the file; move homefire.db away to start anew, and report what happened."
-
-
-class QuotaExceeded(MachineError):
-    """The file would take more than the room that models may use."""
-
-    code = "quota_exceeded"
-    status = 507
-    default_step = "Remove a model (homefire models remove NAME) or raise the setting models_quota_gib."
-
-
-class DoesNotFit(MachineError):
-    """The model needs more memory than this machine can give, whatever else is unloaded."""
-
-    code = "does_not_fit"
-    status = 507
-    default_step = "Choose a smaller model or quantization (homefire models fit NAME), or lower the setting 'context'."
-
-
-def leaves() -> Iterator[type[HomefireError]]:
-    """One class a code, the most derived one: for the documentation test and for reading envelopes back."""
-    found: dict[str, type[HomefireError]] = {}
-    stack: list[type[HomefireError]] = [HomefireError]
-    while stack:
-        cls = stack.pop()
-        stack.extend(cls.__subclasses__())
-        if cls.__module__ == __name__ and (cls.code not in found or issubclass(cls, found[cls.code])):
-            found[cls.code] = cls
-    yield from found.values()
-
-
-def from_envelope(body: Any) -> HomefireError:
-    """The error that an envelope describes; an unknown code becomes a plain `HomefireError` with that message."""
-    inner = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(inner, dict):
-        return InternalError(f"An answer without an error envelope came back: {str(body)[:200]}")
-    for cls in leaves():
-        if inner.get("code") == cls.code:
-            return cls(str(inner.get("message")), str(inner.get("next_step") or ""), param=inner.get("param"))
-    return InternalError(str(inner.get("message")), str(inner.get("next_step") or ""))
+    code = "bad_tool"
+    default_step = "What a tool's schema may hold is in docs/security.md."
