@@ -144,3 +144,14 @@ def test_a_daemon_without_grpc_loads_none_of_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['grpc'] = None\n"
+        "from homefire.errors import PackageMissing\n"
+        "try: import homefire.server.rpc\n"
+        "except PackageMissing as problem: print(problem.next_step)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "Install it: pip install 'homefire[grpc]'"
