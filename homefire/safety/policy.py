@@ -21,7 +21,7 @@ from typing import Literal, get_args
 
 from homefire.errors import BadSetting
 from homefire.safety.normalise import View, locate, views
-from homefire.safety.patterns import MOST_WIDTH, beginnings
+from homefire.safety.patterns import MOST_WIDTH, Beginnings, beginnings
 from homefire.safety.rules import Action, Rule, RuleSet, Where
 
 Mode = Literal["rules", "semantic", "full"]
@@ -160,7 +160,7 @@ class Policy:
 
 def _hit(piece: str, rules: tuple[Rule, ...], first: int) -> _Hit | None:
     """The first rule from `first` on that finds something in a piece."""
-    forms: list[tuple[View, frozenset[str]]] | None = None
+    forms: list[tuple[View, Beginnings]] | None = None
     for at in range(first, len(rules)):
         rule = rules[at]
         if rule.kind == "size":
@@ -177,7 +177,7 @@ def _hit(piece: str, rules: tuple[Rule, ...], first: int) -> _Hit | None:
     return None
 
 
-def _place(rule: Rule, view: View, known: frozenset[str]) -> tuple[int, int] | None:
+def _place(rule: Rule, view: View, known: Beginnings) -> tuple[int, int] | None:
     for pattern in rule.patterns:
         if found := pattern.search(view.text, known):
             return found.span()
