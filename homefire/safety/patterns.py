@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import accumulate, islice
 
 MOST_WIDTH, MOST_WAYS, MOST_REPEATS, MOST_LENGTH = 1000, 20_000, 400, 2000
 # With more ways to begin than these, fewer letters of them count. Where a text has more than one place in so many characters at
@@ -65,25 +65,27 @@ class _Node:
 
 class Beginnings:
     """What the patterns have to know of a text: the first letters of its words (runs of ASCII letters, digits, underscores),
-    and, once asked for, where something stands."""
+    and, once asked for, where something stands. `heads`: of the patterns that will be asked for; None: of any."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, heads: frozenset[str] | None = None) -> None:
         self.text = text
+        self._heads = heads
         self._words = text.encode("ascii", "replace").translate(_NO_WORD).decode("ascii").split(" ")
-        self._long = [word[:LONG] for word in self._words]
-        long = set(self._long)
+        self._different = set(self._words)
+        long = {word[:LONG] for word in self._different}
         self.keys = long.union([word[:SHORT] for word in long])
         self.most = MOST_PLACES + len(text) // PLACE_EVERY
         self._places: dict[tuple[str, bool], list[int]] = {}
 
     @cached_property
     def _starts(self) -> dict[str, list[int]]:
-        """Where words stand, by what `_long` has of them."""
-        found: dict[str, list[int]] = defaultdict(list)
-        at = 0
-        for first, length in zip(self._long, map(len, self._words), strict=True):
-            found[first].append(at)
-            at += length + 1
+        """Where the words stand that begin as heads do, by their first letters."""
+        heads, found = self._heads, defaultdict[str, list[int]](list)
+        words = self._different if heads is None else {word for word in self._different if word[:LONG] in heads}
+        ends = [0, *accumulate(map(len, self._words))]
+        for at, word in enumerate(self._words):
+            if word in words:
+                found[word[:LONG]].append(ends[at] + at)
         return found
 
     def words(self, key: str) -> list[int]:
@@ -119,7 +121,7 @@ class Pattern:
         return _compiled(self.text)
 
     @cached_property
-    def _heads(self) -> tuple[tuple[str, bool], ...]:
+    def heads(self) -> tuple[tuple[str, bool], ...]:
         """What a match may begin with, each with whether it is a key of words; none if it may begin with anything."""
         node = self._read[1]
         heads = {_shorter(head, node.begins) for head, _ in node.heads}
@@ -128,7 +130,7 @@ class Pattern:
     def search(self, text: str, known: Beginnings | None = None) -> re.Match[str] | None:
         """The first match in a text, if there is one; `known` are its beginnings."""
         node = self._read[1]
-        if node.foreign and text.isascii():
+        if node.foreign and (text.isascii() or (node.only and b"?" * node.low not in text.encode("ascii", "replace"))):
             return None
         if known is None:
             return self.compiled.search(text)
@@ -136,10 +138,10 @@ class Pattern:
         for need in node.needs:
             if need.isdisjoint(keys):
                 return None
-        if not self._heads:
+        if not self.heads:
             return self.compiled.search(text)
         places: list[int] = []
-        for head, is_key in self._heads:
+        for head, is_key in self.heads:
             places += known.words(head) if is_key else known.places(head, node.begins)
         if len(places) > known.most:
             return self.compiled.search(text)
@@ -167,9 +169,14 @@ def _places(text: str, head: str, begins: bool) -> Iterator[int]:
         at = text.find(head, at + 1)
 
 
-def beginnings(text: str) -> Beginnings:
-    """What `search` wants to know of a text, however many patterns are looked for."""
-    return Beginnings(text)
+def beginnings(text: str, heads: frozenset[str] | None = None) -> Beginnings:
+    """What `search` wants to know of a text, however many patterns are looked for; `heads` as `heads_of` gives them."""
+    return Beginnings(text, heads)
+
+
+def heads_of(patterns: Iterable[Pattern]) -> frozenset[str]:
+    """The keys of words that patterns may begin with."""
+    return frozenset(head for pattern in patterns for head, is_key in pattern.heads if is_key)
 
 
 def parse(text: str) -> Pattern:
