@@ -77,7 +77,7 @@ _unprinted = "".join(_invisible.findall("".join(map(chr, range(128))))).encode()
 _kinds = _table((_LETTERS, "a"), (LEET[0], "0"), (" .*_-", " "))
 _base64_kinds = _table((_LETTERS + _LETTERS.upper() + _DIGITS + "+/_-", "a"))
 _hexadecimal_kinds = _table((f"{hexdigits} :,\\x", "a"))
-_BASE64_RUN, _HEXADECIMAL_RUN = b"a" * 24, b"a" * 12
+_BASE64_RUN, _HEXADECIMAL_RUN = b"a" * 24, b"a" * 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,10 @@ _ESCAPABLE = frozenset("^$\\.*+?()[]{}|/")
 _SETS, _CHARACTERS = frozenset("dDsSwW"), {"n": "\n", "t": "\t"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _ASCII = "".join(map(chr, range(128)))
+_EVERYWHERE = frozenset(".,/-()` ")
 _IN_WORDS = frozenset(each for each in _ASCII if _WORD.fullmatch(each))
 # Bytes are changed by a table at once, characters one by one: texts are put into ASCII first, each other character a "?".
+FOREIGN = b"?"
 _NO_WORD = bytes(each if chr(each) in _IN_WORDS else 32 for each in range(256))
 Needs = tuple[frozenset[str], ...]
 Heads = frozenset[tuple[str, bool]]
@@ -73,13 +75,13 @@ class Beginnings:
         self._words = text.encode("ascii", "replace").translate(_NO_WORD).decode("ascii").split(" ")
         self._different = set(self._words)
         long = {word[:LONG] for word in self._different}
-        self.keys = long.union([word[:SHORT] for word in long])
+        self.keys = long | {word[:SHORT] for word in long}
         self.most = MOST_PLACES + len(text) // PLACE_EVERY
         self._places: dict[tuple[str, bool], list[int]] = {}
 
     @cached_property
-    def _starts(self) -> dict[str, list[int]]:
-        """Where the words stand that begin as heads do, by their first letters."""
+    def starts(self) -> dict[str, list[int]]:
+        """Where the words stand that begin as heads do, by their first LONG letters."""
         heads, found = self._heads, defaultdict[str, list[int]](list)
         words = self._different if heads is None else {word for word in self._different if word[:LONG] in heads}
         ends = [0, *accumulate(map(len, self._words))]
@@ -87,10 +89,6 @@ class Beginnings:
             if word in words:
                 found[word[:LONG]].append(ends[at] + at)
         return found
-
-    def words(self, key: str) -> list[int]:
-        """Where the words stand that begin with LONG letters, or that are the fewer ones of a key."""
-        return self._starts.get(key, [])
 
     def places(self, head: str, begins: bool) -> list[int]:
         """Where a head stands, up to one more than `most`; `begins`: only where a word begins."""
@@ -121,16 +119,21 @@ class Pattern:
         return _compiled(self.text)
 
     @cached_property
-    def heads(self) -> tuple[tuple[str, bool], ...]:
-        """What a match may begin with, each with whether it is a key of words; none if it may begin with anything."""
+    def heads(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """What a match may begin with: keys of words, and other pieces of text; nothing if it may begin with anything."""
         node = self._read[1]
         heads = {_shorter(head, node.begins) for head, _ in node.heads}
-        return () if ("", False) in heads else tuple(sorted(heads))
+        if ("", False) in heads:
+            return frozenset(), ()
+        words = frozenset(head for head, is_key in heads if is_key)
+        return words, tuple(sorted(head for head, is_key in heads if not is_key))
 
     def search(self, text: str, known: Beginnings | None = None) -> re.Match[str] | None:
         """The first match in a text, if there is one; `known` are its beginnings."""
         node = self._read[1]
-        if node.foreign and (text.isascii() or (node.only and b"?" * node.low not in text.encode("ascii", "replace"))):
+        if node.foreign and (
+            text.isascii() or (node.only and FOREIGN * node.low not in text.encode("ascii", "replace"))
+        ):
             return None
         if known is None:
             return self.compiled.search(text)
@@ -138,11 +141,14 @@ class Pattern:
         for need in node.needs:
             if need.isdisjoint(keys):
                 return None
-        if not self.heads:
+        words, others = self.heads
+        if not words and not others:
             return self.compiled.search(text)
         places: list[int] = []
-        for head, is_key in self.heads:
-            places += known.words(head) if is_key else known.places(head, node.begins)
+        for key in known.starts.keys() & words:
+            places += known.starts[key]
+        for head in others:
+            places += known.places(head, node.begins)
         if len(places) > known.most:
             return self.compiled.search(text)
         match = self.compiled.match
@@ -154,10 +160,10 @@ class Pattern:
 
 def _shorter(head: str, begins: bool) -> tuple[str, bool]:
     """What is looked for instead of a head, and whether that is a key of words. One character that words are not made of is
-    found so quickly that more would cost more."""
+    found so quickly that more would cost more, unless it stands everywhere."""
     word = _WORD.match(head)
     if not word:
-        return head[:1], False
+        return head if head[:1] in _EVERYWHERE else head[:1], False
     return (word[0], True) if begins and (len(word[0]) == LONG or len(word[0]) < len(head)) else (head, False)
 
 
@@ -176,7 +182,7 @@ def beginnings(text: str, heads: frozenset[str] | None = None) -> Beginnings:
 
 def heads_of(patterns: Iterable[Pattern]) -> frozenset[str]:
     """The keys of words that patterns may begin with."""
-    return frozenset(head for pattern in patterns for head, is_key in pattern.heads if is_key)
+    return frozenset[str]().union(*(pattern.heads[0] for pattern in patterns))
 
 
 def parse(text: str) -> Pattern:
@@ -298,7 +304,9 @@ class _Reader:
             self.character_class()
             self.fresh = False
             only = self.text[start : self.at]
-            return _Node(1, 1, only=only, foreign=not re.search(only, _ASCII))
+            few = re.fullmatch(r"\[([^\\^-]{1,8})\]", only)
+            heads = frozenset((each, True) for each in few[1]) if few else _ANYTHING
+            return _Node(1, 1, only=only, foreign=not re.search(only, _ASCII), heads=heads)
         if now == "\\":
             return self.escape()
         if now in "*+?{":
