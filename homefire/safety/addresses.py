@@ -44,9 +44,8 @@ def read_url(text: str) -> Destination:
     found = _URL.fullmatch(text) if len(text) <= MOST and text.isascii() else None
     if found is None:
         raise _refused(text)
-    scheme, place, rest = found[1], found[2], found[3] or ""
-    host, port = read_place(place, {"http": 80, "https": 443}[scheme])
-    return Destination(scheme, host, port, rest.partition("#")[0])
+    host, port = read_place(found[2], {"http": 80, "https": 443}[found[1]])
+    return Destination(found[1], host, port, (found[3] or "").partition("#")[0])
 
 
 def read_place(text: str, usual: int | None = None) -> tuple[str, int]:

@@ -24,10 +24,6 @@ from homefire.safety.addresses import is_public, read_place, read_url
 
 MOST_HEAD = 16 * 1024
 HEAD_SECONDS, DIAL_SECONDS = 10.0, 10.0
-_HEAD = 16 * 1024
-HEAD_SECONDS, DIAL_SECONDS = 10.0, 10.0
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _HEAD = re.compile(rb"([A-Z]{3,10}) ([\x21-\x7e]{1,4096}) HTTP/1\.[01]")
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]

@@ -63,11 +63,11 @@ _leet_table = str.maketrans(*LEET)
 _rot13_words = tuple(codecs.encode(word, "rot13") for word in ROT13_WORDS)
 
 
-def _table(*kinds: tuple[str, str], other: str = ".") -> bytes:
-    """For `bytes.translate`: each character of a kind becomes the sign of it. Bytes are changed by a table at once, characters
-    one by one; whatever is not ASCII is a "?" there, so that places stay the same."""
+# Bytes are changed by a table at once, characters one by one. Whatever is not ASCII is a "?" there, so places stay the same.
+def _table(*kinds: tuple[str, str]) -> bytes:
+    """For `bytes.translate`: each character of a kind becomes the sign of it, any other a "."."""
     signs = {ord(each): ord(sign) for letters, sign in kinds for each in letters}
-    return bytes(signs.get(each, ord(other)) for each in range(256))
+    return bytes(signs.get(each, ord(".")) for each in range(256))
 
 
 _LETTERS, _DIGITS, _SPACES = ascii_lowercase, "0123456789", "\t\n\r"
@@ -120,7 +120,7 @@ def views(text: str, depth: int = 0) -> Iterator[View]:
     kinds = plain.encode("ascii", "replace").translate(_kinds)
     if b"a0a" in kinds:
         yield View("leet", plain.translate(_leet_table), lambda raw: base(raw).translate(_leet_table))
-    if b" a a a" in b" " + kinds and _has_spaced(plain):
+    if b" a a a" in b" " + kinds and _three_apart.search(" " + plain.translate(_apart)):
         yield View("spaced", _unspaced(text), _unspaced)
     for start, end, decoded in _decoded(text):
         if depth < MOST_DEPTH:
@@ -155,11 +155,6 @@ def _gaps(text: str) -> str:
     return base(_invisible.sub(" ", text))
 
 
-def _has_spaced(plain: str) -> bool:
-    """Whether at least three letters stand apart, one after another."""
-    return _three_apart.search(" " + plain.translate(_apart)) is not None
-
-
 def _unspaced(text: str) -> str:
     """Letters that stand apart, put together; where there was more than one space, a word ends."""
     wide = re.sub(r"[ \t]{2,}", " \x1f ", _escape.sub("", text).lower())
@@ -188,19 +183,15 @@ def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _in_base64(text: str) -> Iterator[re.Match[str]]:
-    kinds = text.encode("ascii", "replace").translate(_base64_kinds)
-    at = 0
-    while (start := kinds.find(_BASE64_RUN, at)) >= 0:
-        found = _base64.match(text, start)
-        assert found is not None  # the table knows the same characters
+    kinds, at = text.encode("ascii", "replace").translate(_base64_kinds), 0
+    while (start := kinds.find(_BASE64_RUN, at)) >= 0 and (found := _base64.match(text, start)):
         yield found
         at = found.end()
 
 
 def _in_hexadecimal(text: str) -> Iterator[re.Match[str]]:
-    kinds = text.encode("ascii", "replace").translate(_hexadecimal_kinds)
-    if _HEXADECIMAL_RUN in kinds and _letters.search(text):
-        yield from _hexadecimal.finditer(text)
+    run = _HEXADECIMAL_RUN in text.encode("ascii", "replace").translate(_hexadecimal_kinds)
+    return _hexadecimal.finditer(text) if run and _letters.search(text) else iter(())
 
 
 def _is_text(said: str) -> bool:

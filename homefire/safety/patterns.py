@@ -77,7 +77,6 @@ class Beginnings:
         long = {word[:LONG] for word in self._different}
         self.keys = long | {word[:SHORT] for word in long}
         self.most = MOST_PLACES + len(text) // PLACE_EVERY
-        self._places: dict[tuple[str, bool], list[int]] = {}
 
     @cached_property
     def starts(self) -> dict[str, list[int]]:
@@ -90,11 +89,14 @@ class Beginnings:
                 found[word[:LONG]].append(ends[at] + at)
         return found
 
-    def places(self, head: str, begins: bool) -> list[int]:
-        """Where a head stands, up to one more than `most`; `begins`: only where a word begins."""
-        if (found := self._places.get((head, begins))) is None:
-            found = self._places[head, begins] = list(islice(_places(self.text, head, begins), self.most + 1))
-        return found
+    def places(self, head: str) -> Iterator[int]:
+        """Where else a head stands."""
+        at = -1
+        while (at := self.text.find(head, at + 1)) >= 0:
+            yield at
+
+
+beginnings = Beginnings
 
 
 @dataclass(frozen=True)
@@ -123,61 +125,37 @@ class Pattern:
         """What a match may begin with: keys of words, and other pieces of text; nothing if it may begin with anything."""
         node = self._read[1]
         heads = {_shorter(head, node.begins) for head, _ in node.heads}
-        if ("", False) in heads:
-            return frozenset(), ()
+        others = {head for head, is_key in heads if not is_key}
         words = frozenset(head for head, is_key in heads if is_key)
-        return words, tuple(sorted(head for head, is_key in heads if not is_key))
+        return (frozenset(), ()) if "" in others else (words, tuple(others))
 
     def search(self, text: str, known: Beginnings | None = None) -> re.Match[str] | None:
         """The first match in a text, if there is one; `known` are its beginnings."""
         node = self._read[1]
-        if node.foreign and (
-            text.isascii() or (node.only and FOREIGN * node.low not in text.encode("ascii", "replace"))
-        ):
+        run = FOREIGN * node.low if node.only else b""
+        if node.foreign and (text.isascii() or (run and run not in text.encode("ascii", "replace"))):
             return None
-        if known is None:
-            return self.compiled.search(text)
-        keys = known.keys
-        for need in node.needs:
-            if need.isdisjoint(keys):
-                return None
+        if known and any(map(known.keys.isdisjoint, node.needs)):
+            return None
         words, others = self.heads
-        if not words and not others:
+        if known is None or not (words or others):
             return self.compiled.search(text)
         places: list[int] = []
         for key in known.starts.keys() & words:
             places += known.starts[key]
         for head in others:
-            places += known.places(head, node.begins)
+            places += islice(known.places(head), known.most + 1)
         if len(places) > known.most:
             return self.compiled.search(text)
-        match = self.compiled.match
-        for place in sorted(places):
-            if found := match(text, place):
-                return found
-        return None
+        return next(filter(None, (self.compiled.match(text, place) for place in sorted(places))), None)
 
 
 def _shorter(head: str, begins: bool) -> tuple[str, bool]:
-    """What is looked for instead of a head, and whether that is a key of words. One character that words are not made of is
-    found so quickly that more would cost more, unless it stands everywhere."""
-    word = _WORD.match(head)
-    if not word:
+    """What is looked for instead of a head, and whether that is a key of words."""
+    # One character that words are not made of is found so quickly that more would cost more, unless it stands everywhere.
+    if (word := _WORD.match(head)) is None:
         return head if head[:1] in _EVERYWHERE else head[:1], False
     return (word[0], True) if begins and (len(word[0]) == LONG or len(word[0]) < len(head)) else (head, False)
-
-
-def _places(text: str, head: str, begins: bool) -> Iterator[int]:
-    at = text.find(head)
-    while at >= 0:
-        if not begins or at == 0 or text[at - 1] not in _IN_WORDS:
-            yield at
-        at = text.find(head, at + 1)
-
-
-def beginnings(text: str, heads: frozenset[str] | None = None) -> Beginnings:
-    """What `search` wants to know of a text, however many patterns are looked for; `heads` as `heads_of` gives them."""
-    return Beginnings(text, heads)
 
 
 def heads_of(patterns: Iterable[Pattern]) -> frozenset[str]:
@@ -408,10 +386,8 @@ def _followed(first: Heads, then: Heads) -> Heads:
     whole = [head for head, ends in first if ends]
     if len(whole) * len(then) > MOST_HEADS:
         return frozenset((head, False) for head, _ in first)
-    made = {(head + more, ends) for head in whole for more, ends in then}
-    return frozenset((head[:LONG], ends and len(head) < LONG) for head, ends in made).union(
-        each for each in first if not each[1]
-    )
+    made = {((head + more)[:LONG], ends and len(head + more) < LONG) for head in whole for more, ends in then}
+    return frozenset(made).union(each for each in first if not each[1])
 
 
 def _words(run: str, fresh: bool) -> list[frozenset[str]]:

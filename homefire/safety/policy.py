@@ -154,7 +154,7 @@ class Policy:
         for offset in range(0, max(1, len(text)), PIECE):
             last = best.at if best is not None else len(rules)
             piece = text[offset : offset + PIECE + OVERLAP]
-            hit = _hit(piece, rules[:last], first, self._heads)
+            hit = _hit(piece, rules[:last], first, lambda: self._heads)
             if hit is not None:
                 start, end = hit.span
                 best = _Hit(hit.at, (start + offset, end + offset), hit.view)
@@ -163,7 +163,7 @@ class Policy:
         return best
 
 
-def _hit(piece: str, rules: tuple[Rule, ...], first: int, heads: frozenset[str]) -> _Hit | None:
+def _hit(piece: str, rules: tuple[Rule, ...], first: int, heads: Callable[[], frozenset[str]]) -> _Hit | None:
     """The first rule from `first` on that finds something in a piece; `heads` of all rules."""
     forms: list[tuple[View, Beginnings]] | None = None
     for at in range(first, len(rules)):
@@ -175,7 +175,7 @@ def _hit(piece: str, rules: tuple[Rule, ...], first: int, heads: frozenset[str])
                 if found := pattern.search(piece):
                     return _Hit(at, found.span(), "raw")
             continue
-        forms = [(view, beginnings(view.text, heads)) for view in views(piece)] if forms is None else forms
+        forms = [(view, beginnings(view.text, heads())) for view in views(piece)] if forms is None else forms
         for view, known in forms:
             if span := _place(rule, view, known):
                 return _Hit(at, locate(piece, view, *span), view.kind)
