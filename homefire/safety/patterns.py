@@ -7,8 +7,7 @@ Allowed: characters, `.`, classes, `(?:...)`, `|`, the repeats `?`, `{m}`, `{m,n
 \\n \\t`. A pattern that begins with a letter or a digit begins at the start of a word.
 Promises: what is accepted matches a bounded piece of text, and from any one place there are at most MOST_WAYS ways to try;
 what is not accepted is refused with its place, when rules are loaded and not when a text comes. `needs` are beginnings of
-words that every match holds, so that most patterns need no search at all; `heads` are what a match begins with, so that the
-others are tried at a few places only. What the quick way finds is what the plain search finds, at the same place.
+words that every match holds, `heads` what it begins with: most patterns need no search at all, the others a few tries.
 Does not cover: anchors, groups that capture, looking around, references: rules do without. Case: texts come in lower case.
 """
 
@@ -126,8 +125,7 @@ class Pattern:
         node = self._read[1]
         heads = {_shorter(head, node.begins) for head, _ in node.heads}
         others = {head for head, is_key in heads if not is_key}
-        words = frozenset(head for head, is_key in heads if is_key)
-        return (frozenset(), ()) if "" in others else (words, tuple(others))
+        return (frozenset(), ()) if "" in others else (frozenset(h for h, is_key in heads if is_key), tuple(others))
 
     def search(self, text: str, known: Beginnings | None = None) -> re.Match[str] | None:
         """The first match in a text, if there is one; `known` are its beginnings."""
