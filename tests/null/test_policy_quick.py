@@ -99,6 +99,41 @@ def test_every_character_between_two_letters() -> None:
         assert normalise.base(text) == plain_policy.base(text), hex(number)
 
 
+ATOMS = ["a", "b", "abc", "abca", "c ", " ", "-", "<a", "é", r"\b", "[ab]", "[^a]", r"\w", ".", "_", "[é-]", r"\s"]
+
+
+def pattern_of(chance: random.Random, depth: int = 0) -> str:
+    """A pattern of a few pieces; most can be read, some match nothing."""
+    pieces = []
+    for _ in range(chance.randint(1, 4)):
+        piece = chance.choice(ATOMS)
+        if depth < 2 and chance.random() < 0.3:
+            piece = "(?:" + "|".join(pattern_of(chance, depth + 1) for _ in range(chance.randint(1, 3))) + ")"
+        ends = chance.choice(["", "", "", "?", "{0,2}", "{2}", "{1,3}", "??"])
+        pieces.append(piece + (ends if piece != r"\b" else ""))
+    return "".join(pieces)
+
+
+def misfit(seed: int) -> str:
+    """A random pattern that the quick way finds elsewhere than the plain search, "" if it does not."""
+    chance = random.Random(seed)
+    try:
+        pattern = patterns.parse(pattern_of(chance))
+    except patterns.BadPattern:
+        return ""
+    for _ in range(20):
+        text = "".join(chance.choices("abc -<_é", k=chance.randint(0, 30)))
+        for known in (beginnings(text), beginnings(text, patterns.heads_of([pattern]))):
+            quick, plain = pattern.search(text, known), pattern.compiled.search(text)
+            if (quick and quick.span()) != (plain and plain.span()):
+                return f"{pattern.source!r} in {text!r}"
+    return ""
+
+
+def test_any_pattern_is_found_where_the_plain_search_finds_it() -> None:
+    assert [found for seed in range(3000) if (found := misfit(seed))] == []
+
+
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "a space less": lambda patch: patch.setattr(normalise, "OTHER_SPACES", "\t\n\r\x85\u1680"),
     "no digits for letters": lambda patch: patch.setattr(normalise, "_kinds", normalise._table(("abcxyz", "a"))),
@@ -117,3 +152,13 @@ def test_mutants(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pattern, "heads_before", Pattern.__dict__["heads"], raising=False)
     MUTANTS[mutant](monkeypatch)
     assert any(differs(mixture(random.Random(seed))) for seed in range(400))
+
+
+def test_a_beginning_that_is_left_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant for `test_any_pattern_...`: what follows something that may be nothing is no beginning."""
+    monkeypatch.setattr(patterns, "_followed", lambda first, then: first if any(head for head, _ in first) else then)
+    patterns._read.cache_clear()
+    try:
+        assert any(misfit(seed) for seed in range(3000))
+    finally:
+        patterns._read.cache_clear()
