@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -21,15 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homefire.errors import AddressRefused, HomefireError
+from homefire.safety.addresses import is_public, read_place, read_url
 
 MOST_HEAD = 16 * 1024
 HEAD_SECONDS, DIAL_SECONDS = 10.0, 10.0
-_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _HEAD = re.compile(rb"([A-Z]{3,10}) ([\x21-\x7e]{1,4096}) HTTP/1\.[01]")
-_URL = re.compile(r"http://([^/?#]+)([/?][^#]*)?")
-# Public by their own right, but they carry an IPv4 address or lead to a translator.
-_CARRIERS = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 Dial = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -45,32 +40,7 @@ class Target:
     @staticmethod
     def parse(text: str, port: int | None = None) -> Target:
         """From `host:port`, or `host` where `port` is given. Raises AddressRefused."""
-        host, colon, number = text.rpartition(":")
-        if (text.startswith("[") and text.endswith("]")) or not colon:
-            host, number = text, str(port or "")
-        if not re.fullmatch(r"[1-9][0-9]{0,4}", number) or int(number) > 65535:
-            raise _refused(text)
-        if host.startswith("[") and host.endswith("]"):
-            return Target(str(_address(host[1:-1], text, 6)), int(number))
-        labels = host.lower().split(".")
-        if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-            raise _refused(text)
-        if _NUMBER.fullmatch(labels[-1]):  # systems read 0177.1, 0x7f.1 and 2130706433 as addresses
-            return Target(str(_address(host, text, 4)), int(number))
-        return Target(".".join(labels), int(number))
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet, and not one that stands for another."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and (
-        found.ipv4_mapped or found.scope_id or found.is_site_local or any(found in net for net in _CARRIERS)
-    ):
-        return False
-    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
+        return Target(*read_place(text, port))
 
 
 class Egress:
@@ -150,34 +120,19 @@ def read_head(head: bytes) -> tuple[Target, bytes]:
     method, where = line[1], line[2].decode("ascii")
     if method == b"CONNECT":
         return Target.parse(where), b""
-    url = _URL.fullmatch(where)
-    if url is None:
+    url = read_url(where)
+    if url.scheme != "http" or "#" in where:
         raise AddressRefused("Only http:// addresses, or CONNECT, are passed on.")
-    target = Target.parse(url[1], 80)
+    target = Target(url.host, url.port)
     kept = [
         name
         for name in rest.split(b"\r\n")
         if name and not name.lower().startswith((b"host:", b"proxy-", b"connection:"))
     ]
-    path = (url[2] or "/").encode()
-    path = path if path.startswith(b"/") else b"/" + path
+    path = (url.rest if url.rest.startswith("/") else f"/{url.rest}").encode()
     host = f"[{target.host}]" if ":" in target.host else target.host
     lines = [method + b" " + path + b" HTTP/1.1", f"Host: {host}:{target.port}".encode(), b"Connection: close", *kept]
     return target, b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _address(text: str, whole: str, kind: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        raise _refused(whole) from None
-    if found.version != kind or not is_public(text):
-        raise _refused(whole)
-    return found
-
-
-def _refused(text: str) -> AddressRefused:
-    return AddressRefused(f"Not a host that a job may reach: {text[:100]!r}")
 
 
 async def _look_up(host: str, port: int) -> list[str]:

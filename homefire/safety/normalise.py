@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from string import ascii_lowercase, hexdigits
 from urllib.parse import unquote
 
 MOST_DECODED, MOST_RUNS, MOST_DEPTH = 16 * 1024, 32, 2
@@ -46,9 +47,9 @@ _invisible = re.compile(f"[{INVISIBLE}]")
 _unseen = re.compile(f"[{INVISIBLE}{MARKS}]")
 _look_alike = re.compile(f"[{''.join(letters for letters, _ in LOOK_ALIKE)}]")
 _escape = re.compile(ESCAPE)
-_leet = re.compile(r"[0134578@$](?<=[a-z].)[a-z]")
 _spaced = re.compile(r"\b(?:[a-z][ .*_-]){2,200}[a-z]\b")
 _three_apart = re.compile(r" [a-z] [a-z] [a-z]\b")
+_wide = re.compile("  +")
 _percent = re.compile(r"%[0-9a-fA-F]{2}")
 _base64 = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _hexadecimal = re.compile(r"(?:\b|\\x)(?:[0-9a-fA-F]{2}(?: |:|,|\\x|0x)?){10,}")
@@ -60,6 +61,23 @@ _fold_table = {ord(letter): plain for letters, plain in LOOK_ALIKE for letter in
 _apart = str.maketrans(".*_-", "    ")
 _leet_table = str.maketrans(*LEET)
 _rot13_words = tuple(codecs.encode(word, "rot13") for word in ROT13_WORDS)
+
+
+# Bytes are changed by a table at once, characters one by one. Whatever is not ASCII is a "?" there, so places stay the same.
+def _table(*kinds: tuple[str, str]) -> bytes:
+    """For `bytes.translate`: each character of a kind becomes the sign of it, any other a "."."""
+    signs = {ord(each): ord(sign) for letters, sign in kinds for each in letters}
+    return bytes(signs.get(each, ord(".")) for each in range(256))
+
+
+_LETTERS, _DIGITS, _SPACES = ascii_lowercase, "0123456789", "\t\n\r"
+OTHER_SPACES = f"{_SPACES}\x85\u1680\u2028\u2029"  # those that NFKD leaves
+_lower = bytes(32 if chr(each) in _SPACES else ord(chr(each).lower()) for each in range(128)) + bytes(128)
+_unprinted = "".join(_invisible.findall("".join(map(chr, range(128))))).encode()
+_kinds = _table((_LETTERS, "a"), (LEET[0], "0"), (" .*_-", " "))
+_base64_kinds = _table((_LETTERS + _LETTERS.upper() + _DIGITS + "+/_-", "a"))
+_hexadecimal_kinds = _table((f"{hexdigits} :,\\x", "a"))
+_BASE64_RUN, _HEXADECIMAL_RUN = b"a" * 24, b"a" * 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +95,12 @@ def base(text: str) -> str:
     if "\x1b" in text or "\x9b" in text:
         text = _escape.sub("", text)
     if text.isascii():
-        if not text.isprintable():
-            text = _invisible.sub("", text)
+        text = text.encode().translate(_lower, _unprinted).decode()
     else:
-        text = without_accents(text)
-    return " ".join(text.lower().split())
+        text = without_accents(text).lower()
+        for space in OTHER_SPACES:
+            text = text.replace(space, " ")
+    return (_wide.sub(" ", text) if "  " in text else text).strip(" ")
 
 
 def without_accents(text: str) -> str:
@@ -98,9 +117,10 @@ def views(text: str, depth: int = 0) -> Iterator[View]:
             yield View("folded", plain.translate(_fold_table), lambda raw: base(raw).translate(_fold_table))
         if _invisible.search(text):
             yield View("gaps", _gaps(text), _gaps)
-    if _leet.search(plain):
+    kinds = plain.encode("ascii", "replace").translate(_kinds)
+    if b"a0a" in kinds:
         yield View("leet", plain.translate(_leet_table), lambda raw: base(raw).translate(_leet_table))
-    if _has_spaced(plain):
+    if b" a a a" in b" " + kinds and _three_apart.search(" " + plain.translate(_apart)):
         yield View("spaced", _unspaced(text), _unspaced)
     for start, end, decoded in _decoded(text):
         if depth < MOST_DEPTH:
@@ -135,11 +155,6 @@ def _gaps(text: str) -> str:
     return base(_invisible.sub(" ", text))
 
 
-def _has_spaced(plain: str) -> bool:
-    """Whether at least three letters stand apart, one after another."""
-    return _three_apart.search(" " + plain.translate(_apart)) is not None
-
-
 def _unspaced(text: str) -> str:
     """Letters that stand apart, put together; where there was more than one space, a word ends."""
     wide = re.sub(r"[ \t]{2,}", " \x1f ", _escape.sub("", text).lower())
@@ -150,11 +165,8 @@ def _unspaced(text: str) -> str:
 def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
     """Pieces that are text in another notation: where they stand, and what they say."""
     left, runs = MOST_DECODED, 0
-    notations = [(_base64, _read_base64)]
-    if _letters.search(text):
-        notations.append((_hexadecimal, _read_hexadecimal))
-    for pattern, read in notations:
-        for found in pattern.finditer(text):
+    for find, read in ((_in_base64, _read_base64), (_in_hexadecimal, _read_hexadecimal)):
+        for found in find(text):
             if runs >= MOST_RUNS or left <= 0:
                 break
             said = read(found[0][: left * 2])
@@ -168,6 +180,18 @@ def _decoded(text: str) -> Iterator[tuple[int, int, str]]:
     if ("&#" in part or "\\u" in part) and _reference.search(part):
         said = html.unescape(_unicode_escape.sub(lambda found: chr(int(found[1], 16)), part))
         yield 0, len(text), said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _in_base64(text: str) -> Iterator[re.Match[str]]:
+    kinds, at = text.encode("ascii", "replace").translate(_base64_kinds), 0
+    while (start := kinds.find(_BASE64_RUN, at)) >= 0 and (found := _base64.match(text, start)):
+        yield found
+        at = found.end()
+
+
+def _in_hexadecimal(text: str) -> Iterator[re.Match[str]]:
+    run = _HEXADECIMAL_RUN in text.encode("ascii", "replace").translate(_hexadecimal_kinds)
+    return _hexadecimal.finditer(text) if run and _letters.search(text) else iter(())
 
 
 def _is_text(said: str) -> bool:

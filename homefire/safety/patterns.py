@@ -7,29 +7,38 @@ Allowed: characters, `.`, classes, `(?:...)`, `|`, the repeats `?`, `{m}`, `{m,n
 \\n \\t`. A pattern that begins with a letter or a digit begins at the start of a word.
 Promises: what is accepted matches a bounded piece of text, and from any one place there are at most MOST_WAYS ways to try;
 what is not accepted is refused with its place, when rules are loaded and not when a text comes. `needs` are beginnings of
-words that every match holds, so that most patterns need no search at all.
+words that every match holds, `heads` what it begins with: most patterns need no search at all, the others a few tries.
 Does not cover: anchors, groups that capture, looking around, references: rules do without. Case: texts come in lower case.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import accumulate, islice
 
 MOST_WIDTH, MOST_WAYS, MOST_REPEATS, MOST_LENGTH = 1000, 20_000, 400, 2000
-# So many words are looked for one by one, at so many places; with more of them the whole text is searched.
-MOST_KEYS, MOST_PLACES = 8, 64
+# With more ways to begin than these, fewer letters of them count. Where a text has more than one place in so many characters at
+# which a pattern may begin, searching the whole text is quicker than trying each.
+MOST_HEADS, PLACE_EVERY, MOST_PLACES = 64, 64, 16
 # Words are known by so many first letters; shorter ones than the first number stand in every text.
 SHORT, LONG = 3, 4  # as `beginnings` has them
 _ESCAPABLE = frozenset("^$\\.*+?()[]{}|/")
 _SETS, _CHARACTERS = frozenset("dDsSwW"), {"n": "\n", "t": "\t"}
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _ASCII = "".join(map(chr, range(128)))
+_EVERYWHERE = frozenset(".,/-()` ")
 _IN_WORDS = frozenset(each for each in _ASCII if _WORD.fullmatch(each))
-_NO_WORD = str.maketrans({each: " " for each in _ASCII if not _WORD.fullmatch(each)})
+# Bytes are changed by a table at once, characters one by one: texts are put into ASCII first, each other character a "?".
+FOREIGN = b"?"
+_NO_WORD = bytes(each if chr(each) in _IN_WORDS else 32 for each in range(256))
 Needs = tuple[frozenset[str], ...]
+Heads = frozenset[tuple[str, bool]]
+_NOTHING: Heads = frozenset({("", True)})
+_ANYTHING: Heads = frozenset({("", False)})
 
 
 class BadPattern(ValueError):
@@ -41,7 +50,7 @@ class _Node:
     """`high`: the most characters it matches; `ways` it can be tried in from one place; `needs`: one of each set begins a word
     in every match; `letter`: the one character it stands for; `prefix`: what every match begins with; `only`: a set of which
     it is one character or several; `foreign`: every match has a character that is not ASCII; `begins`: with one that words are
-    made of."""
+    made of; `heads`: every match begins with one of these, at most LONG characters, and (true) is no more than it."""
 
     low: int
     high: int
@@ -52,6 +61,41 @@ class _Node:
     only: str = ""
     foreign: bool = False
     begins: bool = False
+    heads: Heads = _ANYTHING
+
+
+class Beginnings:
+    """What the patterns have to know of a text: the first letters of its words (runs of ASCII letters, digits, underscores),
+    and, once asked for, where something stands. `heads`: of the patterns that will be asked for; None: of any."""
+
+    def __init__(self, text: str, heads: frozenset[str] | None = None) -> None:
+        self.text = text
+        self._heads = heads
+        self._words = text.encode("ascii", "replace").translate(_NO_WORD).decode("ascii").split(" ")
+        self._different = set(self._words)
+        long = {word[:LONG] for word in self._different}
+        self.keys = long | {word[:SHORT] for word in long}
+        self.most = MOST_PLACES + len(text) // PLACE_EVERY
+
+    @cached_property
+    def starts(self) -> dict[str, list[int]]:
+        """Where the words stand that begin as heads do, by their first LONG letters."""
+        heads, found = self._heads, defaultdict[str, list[int]](list)
+        words = self._different if heads is None else {word for word in self._different if word[:LONG] in heads}
+        ends = [0, *accumulate(map(len, self._words))]
+        for at, word in enumerate(self._words):
+            if word in words:
+                found[word[:LONG]].append(ends[at] + at)
+        return found
+
+    def places(self, head: str) -> Iterator[int]:
+        """Where else a head stands."""
+        at = -1
+        while (at := self.text.find(head, at + 1)) >= 0:
+            yield at
+
+
+beginnings = Beginnings
 
 
 @dataclass(frozen=True)
@@ -75,52 +119,46 @@ class Pattern:
         """As Python searches with it."""
         return _compiled(self.text)
 
-    def search(self, text: str, known: frozenset[str] | None = None) -> re.Match[str] | None:
-        """A match in a text, if there is one; `known` are its `beginnings`."""
+    @cached_property
+    def heads(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """What a match may begin with: keys of words, and other pieces of text; nothing if it may begin with anything."""
         node = self._read[1]
-        if node.foreign and text.isascii():
+        heads = {_shorter(head, node.begins) for head, _ in node.heads}
+        others = {head for head, is_key in heads if not is_key}
+        return (frozenset(), ()) if "" in others else (frozenset(h for h, is_key in heads if is_key), tuple(others))
+
+    def search(self, text: str, known: Beginnings | None = None) -> re.Match[str] | None:
+        """The first match in a text, if there is one; `known` are its beginnings."""
+        node = self._read[1]
+        run = FOREIGN * node.low if node.only else b""
+        if node.foreign and (text.isascii() or (run and run not in text.encode("ascii", "replace"))):
             return None
-        if known is None:
+        if known and any(map(known.keys.isdisjoint, node.needs)):
+            return None
+        words, others = self.heads
+        if known is None or not (words or others):
             return self.compiled.search(text)
-        for need in node.needs:
-            if need.isdisjoint(known):
-                return None
-        keys = sorted([need & known for need in node.needs], key=_commonness)
-        if not keys or len(keys[0]) > MOST_KEYS:
+        places: list[int] = []
+        for key in known.starts.keys() & words:
+            places += known.starts[key]
+        for head in others:
+            places += islice(known.places(head), known.most + 1)
+        if len(places) > known.most:
             return self.compiled.search(text)
-        places = sorted(_places(text, keys[0]))
-        if len(places) > MOST_PLACES:
-            return self.compiled.search(text)
-        last = 0
-        for place in places:
-            start, end = max(last, place - node.high), place + node.high + LONG
-            if not all(any(text.find(key, start, end) >= 0 for key in each) for each in keys[1:]):
-                continue
-            if found := self.compiled.search(text, start, end):
-                # What ends where the looking ended may only seem to end with a word.
-                return found if found.end() < end else self.compiled.search(text, start)
-            last = max(last, place - node.high)
-        return None
+        return next(filter(None, (self.compiled.match(text, place) for place in sorted(places))), None)
 
 
-def _commonness(keys: Iterable[str]) -> int:
-    """How often these stand in a text, roughly: beginnings of three letters are often whole common words."""
-    return sum(8 if len(key) < LONG else 1 for key in keys)
+def _shorter(head: str, begins: bool) -> tuple[str, bool]:
+    """What is looked for instead of a head, and whether that is a key of words."""
+    # One character that words are not made of is found so quickly that more would cost more, unless it stands everywhere.
+    if (word := _WORD.match(head)) is None:
+        return head if head[:1] in _EVERYWHERE else head[:1], False
+    return (word[0], True) if begins and (len(word[0]) == LONG or len(word[0]) < len(head)) else (head, False)
 
 
-def _places(text: str, keys: Iterable[str]) -> Iterator[int]:
-    for key in keys:
-        at = text.find(key)
-        while at >= 0:
-            if at == 0 or text[at - 1] not in _IN_WORDS:
-                yield at
-            at = text.find(key, at + 1)
-
-
-def beginnings(text: str) -> frozenset[str]:
-    """The beginnings of a text's words, which are runs of ASCII letters, digits and underscores."""
-    words = set(text.translate(_NO_WORD).split(" ")) if text.isascii() else set(_WORD.findall(text))
-    return frozenset([word[:4] for word in words]).union([word[:3] for word in words])
+def heads_of(patterns: Iterable[Pattern]) -> frozenset[str]:
+    """The keys of words that patterns may begin with."""
+    return frozenset[str]().union(*(pattern.heads[0] for pattern in patterns))
 
 
 def parse(text: str) -> Pattern:
@@ -189,7 +227,8 @@ class _Reader:
         needs = (frozenset().union(*best),) if all(best) else ()
         low, high = min(node.low for node in nodes), max(node.high for node in nodes)
         foreign, begins = all(node.foreign for node in nodes), all(node.begins for node in nodes)
-        return _Node(low, high, ways, needs, foreign=foreign, begins=begins)
+        heads = frozenset[tuple[str, bool]]().union(*(node.heads for node in nodes))
+        return _Node(low, high, ways, needs, foreign=foreign, begins=begins, heads=heads)
 
     def sequence(self) -> _Node:
         parts: list[_Node] = []
@@ -205,8 +244,9 @@ class _Reader:
                 needs += [*_words(run, run_fresh), *node.needs]
                 run = ""
         needs += _words(run, run_fresh)
-        prefix, ways, is_open = "", 1, True
+        prefix, ways, is_open, heads = "", 1, True, _NOTHING
         for at, node in enumerate(parts):
+            heads = _followed(heads, node.heads)
             following = next((part for part in parts[at + 1 :] if part.high), _Node(0, 0))
             # A repeat of a set ends where the set does, if what follows begins with none of it.
             ends = node.only and following.low and following.prefix
@@ -221,7 +261,7 @@ class _Reader:
         firsts = [node for node in parts if node.high]
         last = next((at for at, node in enumerate(firsts) if node.low), len(firsts) - 1)
         begins = all(node.begins for node in firsts[: last + 1])
-        return _Node(low, high, ways, tuple(needs), letter, prefix, only, foreign, begins)
+        return _Node(low, high, ways, tuple(needs), letter, prefix, only, foreign, begins, heads)
 
     def atom(self) -> _Node:
         now = self.peek()
@@ -234,15 +274,15 @@ class _Reader:
             if self.peek() != ")":
                 raise self.wrong("a '(' without its ')'")
             self.at += 1
-            return _Node(
-                node.low, node.high, node.ways, node.needs, "", node.prefix, node.only, node.foreign, node.begins
-            )
+            return replace(node, letter="")
         if now == "[":
             start = self.at - 1
             self.character_class()
             self.fresh = False
             only = self.text[start : self.at]
-            return _Node(1, 1, only=only, foreign=not re.search(only, _ASCII))
+            few = re.fullmatch(r"\[([^\\^-]{1,8})\]", only)
+            heads = frozenset((each, True) for each in few[1]) if few else _ANYTHING
+            return _Node(1, 1, only=only, foreign=not re.search(only, _ASCII), heads=heads)
         if now == "\\":
             return self.escape()
         if now in "*+?{":
@@ -256,14 +296,15 @@ class _Reader:
 
     def character(self, letter: str) -> _Node:
         self.fresh = not _WORD.fullmatch(letter)
-        return _Node(1, 1, letter=letter, prefix=letter, foreign=not letter.isascii(), begins=not self.fresh)
+        return _Node(1, 1, letter=letter, prefix=letter, foreign=not letter.isascii(), begins=not self.fresh,
+                     heads=frozenset({(letter, True)}))  # fmt: skip
 
     def escape(self) -> _Node:
         now = self.peek()
         self.at += 1
         if now == "b":
             self.fresh = True
-            return _Node(0, 0)
+            return _Node(0, 0, heads=_NOTHING)
         if now in _SETS and now:
             self.fresh = False
             return _Node(1, 1, only=f"\\{now}")
@@ -314,9 +355,11 @@ class _Reader:
         if node.letter and low:
             needs = ()
         only = node.only if node.high == 1 else ""
+        heads = node.heads if high == 1 else frozenset((head, ends and not head) for head, ends in node.heads)
         return _Node(
-            node.low * low, node.high * high, ways, needs, prefix=prefix, only=only, foreign=foreign, begins=node.begins
-        )
+            node.low * low, node.high * high, ways, needs, prefix=prefix, only=only, foreign=foreign, begins=node.begins,
+            heads=heads if low else heads | _NOTHING,
+        )  # fmt: skip
 
     def bounds(self) -> tuple[int, int]:
         found = re.compile(r"\{(\d{1,3})(,(\d{1,3}))?\}").match(self.text, self.at)
@@ -334,6 +377,15 @@ class _Reader:
             self.at += 1
         if self.peek() and self.peek() in "*+?{":
             raise self.wrong("a repeat of a repeat")
+
+
+def _followed(first: Heads, then: Heads) -> Heads:
+    """What two things begin with, one after the other."""
+    whole = [head for head, ends in first if ends]
+    if len(whole) * len(then) > MOST_HEADS:
+        return frozenset((head, False) for head, _ in first)
+    made = {((head + more)[:LONG], ends and len(head + more) < LONG) for head in whole for more, ends in then}
+    return frozenset(made).union(each for each in first if not each[1])
 
 
 def _words(run: str, fresh: bool) -> list[frozenset[str]]:

@@ -17,11 +17,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 from homefire.errors import BadSetting
 from homefire.safety.normalise import View, locate, views
-from homefire.safety.patterns import MOST_WIDTH, beginnings
+from homefire.safety.patterns import MOST_WIDTH, Beginnings, beginnings, heads_of
 from homefire.safety.rules import Action, Rule, RuleSet, Where
 
 Mode = Literal["rules", "semantic", "full"]
@@ -76,6 +77,10 @@ class Policy:
         self._now = now
         self._remembered: OrderedDict[tuple[Where, bytes], Decision] = OrderedDict()
         self._rates: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    @cached_property
+    def _heads(self) -> frozenset[str]:
+        return heads_of(pattern for rule in self.found.rules if not rule.raw for pattern in rule.patterns)
 
     def admit(self, key: str) -> Decision:
         """Counts one request of a key against the rates."""
@@ -149,7 +154,7 @@ class Policy:
         for offset in range(0, max(1, len(text)), PIECE):
             last = best.at if best is not None else len(rules)
             piece = text[offset : offset + PIECE + OVERLAP]
-            hit = _hit(piece, rules[:last], first)
+            hit = _hit(piece, rules[:last], first, lambda: self._heads)
             if hit is not None:
                 start, end = hit.span
                 best = _Hit(hit.at, (start + offset, end + offset), hit.view)
@@ -158,9 +163,9 @@ class Policy:
         return best
 
 
-def _hit(piece: str, rules: tuple[Rule, ...], first: int) -> _Hit | None:
-    """The first rule from `first` on that finds something in a piece."""
-    forms: list[tuple[View, frozenset[str]]] | None = None
+def _hit(piece: str, rules: tuple[Rule, ...], first: int, heads: Callable[[], frozenset[str]]) -> _Hit | None:
+    """The first rule from `first` on that finds something in a piece; `heads` of all rules."""
+    forms: list[tuple[View, Beginnings]] | None = None
     for at in range(first, len(rules)):
         rule = rules[at]
         if rule.kind == "size":
@@ -170,14 +175,14 @@ def _hit(piece: str, rules: tuple[Rule, ...], first: int) -> _Hit | None:
                 if found := pattern.search(piece):
                     return _Hit(at, found.span(), "raw")
             continue
-        forms = [(view, beginnings(view.text)) for view in views(piece)] if forms is None else forms
+        forms = [(view, beginnings(view.text, heads())) for view in views(piece)] if forms is None else forms
         for view, known in forms:
             if span := _place(rule, view, known):
                 return _Hit(at, locate(piece, view, *span), view.kind)
     return None
 
 
-def _place(rule: Rule, view: View, known: frozenset[str]) -> tuple[int, int] | None:
+def _place(rule: Rule, view: View, known: Beginnings) -> tuple[int, int] | None:
     for pattern in rule.patterns:
         if found := pattern.search(view.text, known):
             return found.span()

@@ -272,6 +272,7 @@ def test_paths(tmp_path: Path) -> None:
         "http://example.org/\n",
         "http://example.org:80:80/",
         "http://[::1/",
+        "http://[93.184.215.14]/",
         "http://1.2.3/",
     ],
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from homefire.errors import AddressRefused
-from homefire.safety.egress import Egress, Target, is_public, read_head
+from homefire.safety.addresses import is_public
+from homefire.safety.egress import Egress, Target, read_head
 
 PUBLIC = "93.184.215.14"
 # Written as a host. Whatever is on the list of a job, none of these is ever one of its targets.
@@ -30,6 +31,7 @@ WRITTEN = [
     "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[0:0:0:0:0:0:0:1]", "[fe80::1]",
     "[fe80::1%25eth0]",
     "[fc00::1]", "[fd12::1]", "[ff02::1]", "[2002:7f00:1::]", "[64:ff9b::7f00:1]", "[2001:0:7f00:1::]", "[2001:db8::1]", "[::1",
+    "localhost", "router", "printer.local", "nas.home.arpa", f"[{PUBLIC}]",
     "::1", "::1]", "[[::1]]", "[127.0.0.1]", "a" * 64 + ".org", "a." * 127 + "org",
 ]  # fmt: skip
 # What a name may turn out to lead to.
