@@ -33,10 +33,12 @@ async def stream_work(send: Send, begin: Callable[[Report], Awaitable[T]], shape
             raise ClientGone  # a thread cannot be cancelled: this ends it, and it removes its part
         state["done_bytes"], state["total_bytes"] = done, total
 
+    await begin_events(
+        send
+    )  # what fails here, such as the entry of the audit log, is an answer of its own; nothing has begun
     work = asyncio.ensure_future(begin(report))
     told, silent = None, 0.0
     try:
-        await begin_events(send)
         while not work.done():
             await asyncio.wait((work,), timeout=PROGRESS_SECONDS)
             silent += PROGRESS_SECONDS
@@ -60,8 +62,8 @@ async def stream_states(
     """Streams each of `states` as `progress`; when they are over, what `end` gives as `done` or raises as `error`."""
     last: T | None = None
     upcoming: asyncio.Future[T | None] | None = None
+    await begin_events(send)
     try:
-        await begin_events(send)
         while True:
             upcoming = upcoming or asyncio.ensure_future(anext(states, None))
             await asyncio.wait((upcoming,), timeout=QUIET_SECONDS)

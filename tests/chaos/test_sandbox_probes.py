@@ -48,7 +48,8 @@ def checkout() -> Iterator[Path]:
         (place / name).mkdir(parents=True)
     for file in ROOT.glob("homefire/*.py"):
         shutil.copy(file, place / "homefire")
-    shutil.copytree(ROOT / "homefire" / "sandbox", place / "homefire" / "sandbox")
+    for room in ("errors", "sandbox"):
+        shutil.copytree(ROOT / "homefire" / room, place / "homefire" / room)
     for file in (
         ROOT / "tests" / "__init__.py",
         *ROOT.glob("tests/chaos/sandbox_*.py"),

@@ -237,7 +237,7 @@ def test_keys_turned_off(new_daemon: NewDaemon) -> None:
     assert raw.call(daemon, "GET", "/v1/models", None, "", Origin="http://evil.example").code == "origin_refused"
     assert raw.exchange(daemon, b"GET /v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n").code == "host_refused"
     assert raw.call(daemon, "GET", "/v1/models", key="homefire-wrong").code == "bad_key"
-    for method, path in (("GET", "/homefire/v1/keys"), ("GET", "/homefire/v1/audit"), ("GET", "/homefire/v1/engines")):
+    for method, path in (("GET", "/homefire/v1/keys"), ("GET", "/homefire/v1/audit"), ("GET", "/homefire/v1/builds")):
         assert raw.call(daemon, method, path, key="").code == "key_needed", path
         assert raw.call(daemon, method, path).status == 200
     assert raw.call(daemon, "GET", "/homefire/v1/status", key="").json["auth"] == "off"
