@@ -111,14 +111,24 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 async def _listen(stream: asyncio.StreamReader | None, progress: Progress | None) -> dict[str, Any]:
     assert stream is not None
     last: dict[str, Any] = {}
-    while line := await stream.readline():
-        with contextlib.suppress(ValueError):  # a line cut by the child's end
+    while line := await _line(stream):
+        word = None
+        with contextlib.suppress(ValueError, RecursionError):  # a line cut by the child's end, or nonsense
             word = json.loads(line)
-            if "progress" not in word:
+        match word:
+            case {"progress": [int(done), int(total)]}:
+                if progress is not None:
+                    progress(done, total)
+            case {"result": _} | {"error": _}:
                 last = word
-            elif progress is not None:
-                progress(*word["progress"])
     return last
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:  # longer than any word of ours
+        return b"\n"
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:
