@@ -112,7 +112,7 @@ async def _listen(stream: asyncio.StreamReader | None, progress: Progress | None
     assert stream is not None
     last: dict[str, Any] = {}
     while line := await _line(stream):
-        word = None
+        word: Any = None
         with contextlib.suppress(ValueError, RecursionError):  # a line cut by the child's end, or nonsense
             word = json.loads(line)
         match word:
