@@ -172,14 +172,16 @@ class Daemon:
             settings.downloads_at_once, settings.download_rate * 2**20, Rules(parallel=settings.download_connections)
         )
         self.catalogue = catalogue.load()
-        self.pulls = Pulls(self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits)
+        self.pulls = Pulls(
+            self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits, walls=lambda: self._walls
+        )
         self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
         self.tuned = Tuned(self.store, self.library, self._build, lambda: detect(with_gpus=settings.gpu_layers != 0))
         self.keeper = self._make_keeper(settings)
         self.tuner = Tuner(
             self.keeper, self.library, self.tuned, cores=lambda: detect().cores,
-            usual=lambda: 0 if settings.threads else compute_threads(),
+            usual=lambda: 0 if settings.threads else compute_threads(), walls=lambda: self._walls,
         )  # fmt: skip
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
@@ -228,6 +230,8 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
+        if walls is not None:  # before anything that an earlier daemon began goes on
+            self._walls = (await walls).sandbox.facts().tier == 1
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -243,9 +247,7 @@ class Daemon:
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
-        if walls is not None:
-            self._walls = (await walls).sandbox.facts().tier == 1
-        workshop = Workshop(self.library, self.paths, self.blobs)
+        workshop = Workshop(self.library, self.paths, self.blobs, walls=self._walls)
         rooms = Rooms(
             identity=identity,
             authority=self.authority,

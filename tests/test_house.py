@@ -36,7 +36,7 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
     "errors": 850, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
-    "supervision": 1000, "sandbox": 1500, "models": 8300, "engines": 3700, "safety": 1900, "residency": 3300,
+    "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 3700, "safety": 1900, "residency": 3300,
     "server": 6100, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
 }  # fmt: skip
 TOTAL_BUDGET = 36_500

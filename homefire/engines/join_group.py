@@ -18,7 +18,7 @@ def main() -> None:
     """Becomes the program."""
     with contextlib.suppress(OSError, KeyError, ValueError):
         os.setpgid(0, int(os.environ[VARIABLE]))
-    os.execvp(sys.argv[1], sys.argv[1:])
+    os.execvp(sys.argv[1], sys.argv[1:])  # nosec B606 # no shell on purpose
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32}
 _ALWAYS_F32 = ("position_embd.weight", "token_types.weight")
 # sentence-transformers' flag -> llama.cpp's pooling type.
 _POOLING = {"pooling_mode_mean_tokens": 1, "pooling_mode_cls_token": 2, "pooling_mode_lasttoken": 3}
+# What is read beside the weights, where it is there.
+_BESIDE = ("config.json", "model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+           "modules.json", "1_Pooling/config.json")  # fmt: skip
 MAX_JSON = 64 << 20
 
 
@@ -77,21 +80,36 @@ class Plan:
 
 
 async def convert(
-    folder: Path, target: Path, kind: str = "F16", *, name: str = "", progress: Progress | None = None
+    folder: Path,
+    target: Path,
+    kind: str = "F16",
+    *,
+    name: str = "",
+    progress: Progress | None = None,
+    walls: bool = False,
 ) -> Converted:
-    """Makes the GGUF file `target`; `kind` is F16, BF16 or F32; `name` is what the model calls itself (default: the folder's).
+    """Makes the GGUF file `target`; `kind` is F16, BF16 or F32; `name` is what the model calls itself (default: the folder's);
+    `walls`: behind the sandbox's.
 
     Raises InvalidRequest, BadModelFile, PickleRefused, UnsupportedModel, DiskFull, HomeNotWritable, KernelsMissing, TaskDied.
     Cancelling it ends the child; no file is left then, nor after an error.
     """
     if kind not in FILE_TYPES:
         raise InvalidRequest(f"'{kind[:40]}' is not a type of weights.", "Choose F16, BF16 or F32.", param="kind")
+    folder = folder.absolute()
     files = await asyncio.to_thread(weight_files, folder)
     size = sum(file.stat().st_size for file in files)
     require_room(target.parent, 2 * size if kind == "F32" else size)
     arguments = {"folder": str(folder), "kind": kind, "name": name or folder.name}
-    found = await run("homefire.models.convert_child", arguments, target, progress)
+    found = await run(
+        "homefire.models.convert_child", arguments, target, progress, readable=_needed(folder, files) if walls else None
+    )
     return Converted(found["size"], found["architecture"], found["tensors"], Digest(found["source_sha256"]))
+
+
+def _needed(folder: Path, weights: list[Path]) -> list[Path]:
+    """All that is read of a folder. One by one: a cache of downloads holds links to files elsewhere."""
+    return [*weights, *(place for name in _BESIDE if (place := folder / name).is_file())]
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -70,11 +70,13 @@ class _Stopped(Exception):
 
 class Delivery:
     """Brings orders into the library; holds no state of its own between two. `reserved()`: bytes of the quota that are promised
-    to others."""
+    to others; `walls`: what reads models runs behind the sandbox's."""
 
     def __init__(
-        self, library: Library, fetcher: Fetcher, places: Places, indexes: Indexes, reserved: Callable[[], int]
-    ) -> None:
+        self, library: Library, fetcher: Fetcher, places: Places, indexes: Indexes, reserved: Callable[[], int],
+        *, walls: bool = False,
+    ) -> None:  # fmt: skip
+        self._walls = walls
         self.library = library
         self.fetcher = fetcher
         self.places = places
@@ -272,7 +274,7 @@ class Delivery:
     async def _converted(self, order: Order, source: Path, folder: Path, kind: str, tell: Tell) -> Here:
         target = folder / "converted.gguf"
         tell(Progress(0, None, 0.0, None), "converting")
-        await convert(source, target, kind, name=order.title, progress=_metered(tell, "converting"))
+        await convert(source, target, kind, name=order.title, progress=_metered(tell, "converting"), walls=self._walls)
         return await self._new(File(f"{order.name}.gguf"), target, tell)
 
     async def _quantized(self, order: Order, first: Here, folder: Path, tell: Tell) -> Here:
@@ -281,8 +283,9 @@ class Delivery:
         target = folder / "quantized.gguf"
         tell(Progress(0, None, 0.0, None), "quantizing")
         await quantize(
-            first.path, target, order.recipe, source_sha256=first.sha256, progress=_metered(tell, "quantizing")
-        )
+            first.path, target, order.recipe, source_sha256=first.sha256, progress=_metered(tell, "quantizing"),
+            walls=self._walls,
+        )  # fmt: skip
         return await self._new(File(f"{order.name}.gguf"), target, tell)
 
     async def _new(self, file: File, path: Path, tell: Tell) -> Here:

@@ -83,7 +83,9 @@ class Pulls:
         indexes: Indexes,
         *,
         limits: Limits | None = None,
+        walls: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._walls = walls
         self._limits = limits or Limits()
         self._library = library
         self.catalogue = catalogue
@@ -199,7 +201,7 @@ class Pulls:
             return self._library.used_bytes() + reserved()
 
         fetcher = Fetcher(self._http, self._limits.rules, self._bucket, self._library.quota_bytes, used)
-        delivery = Delivery(self._library, fetcher, self._places, self._indexes, reserved)
+        delivery = Delivery(self._library, fetcher, self._places, self._indexes, reserved, walls=self._walls())
         await delivery.bring(order, self._folder(download), tell)
 
     async def _discard(self, download: Download) -> None:

@@ -75,10 +75,16 @@ def agreement(before: Sequence[Mapping[int, float]], after: Sequence[Mapping[int
 
 
 async def compare(
-    before: Path, after: Path, kind: str, progress: Progress, caches: tuple[str, str] = ("F16", "F16")
+    before: Path,
+    after: Path,
+    kind: str,
+    progress: Progress,
+    caches: tuple[str, str] = ("F16", "F16"),
+    *,
+    walls: bool = False,
 ) -> dict[str, Any]:
     """What the change from one file to the other costs; both are asked by the engine in a child (`quality_child`). `caches`: the
-    types of their KV caches.
+    types of their KV caches; `walls`: behind the sandbox's.
 
     Of a chat model {"perplexity": {"before", "after"}, "same_token_pct", "tokens"}, of an embedder {"cosine": {"worst", "fifth",
     "mean", "count"}}; {"skipped": why} where the memory does not hold the larger file. Raises EngineFailed, TaskDied.
@@ -86,5 +92,8 @@ async def compare(
     need, room = max(before.stat().st_size, after.stat().st_size), detect().memory_available_bytes
     if need > room:  # it would be read from the disk again and again, for hours
         return {"skipped": f"the larger file has {need / 1e9:.1f} GB, the memory {room / 1e9:.1f} GB free"}
+    before, after = before.absolute(), after.absolute()
     given = {"before": str(before), "after": str(after), "kind": kind, "threads": compute_threads(), "caches": caches}
-    return await task.run("homefire.models.quality_child", given, after, progress)
+    return await task.run(
+        "homefire.models.quality_child", given, None, progress, readable=(before, after) if walls else None
+    )

@@ -65,23 +65,27 @@ async def quantize(
     source_sha256: Digest | None = None,
     threads: int = 0,
     progress: Progress | None = None,
+    walls: bool = False,
 ) -> Quantized:
     """Makes `target` from `source`; `threads` 0 means one a core; `progress(done, total)` counts bytes of the source.
 
-    `source_sha256` saves reading the source once more where it is known already. Raises BadModelFile, InvalidRequest, DiskFull,
-    HomeNotWritable, KernelsMissing, TaskDied. Cancelling it ends the child; no file is left then, nor after an error.
+    `source_sha256` saves reading the source once more where it is known already; `walls`: behind the sandbox's. Raises
+    BadModelFile, InvalidRequest, DiskFull, HomeNotWritable, KernelsMissing, TaskDied. Cancelling it ends the child; no file is
+    left then, nor after an error.
     """
     import asyncio
 
     expected = await asyncio.to_thread(preview, source, recipe)
     require_room(target.parent, expected.size)
     arguments = {
-        "source": str(source),
+        "source": str(source.absolute()),
         "recipe": recipe,
         "sha256": source_sha256,
         "threads": threads or os.cpu_count() or 1,
     }
-    found = await run("homefire.models.quantize_child", arguments, target, progress)
+    found = await run(
+        "homefire.models.quantize_child", arguments, target, progress, readable=(source.absolute(),) if walls else None
+    )
     return Quantized(found["size"], found["source_size"], Digest(found["source_sha256"]), found["types"])
 
 

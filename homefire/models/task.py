@@ -3,7 +3,8 @@
 The child is `python -m MODULE JSON`. It writes JSON lines: {"progress": [done_bytes, total_bytes]} while it works, and at last
 {"result": {...}} or {"error": {"code", "message", "next_step"}}.
 Promises: one result or one error, whatever happens to the child; it ends with its parent, and when the waiting task is cancelled;
-the file that grew beside the target is gone unless the task succeeded.
+the file that grew beside the target is gone unless the task succeeded. Behind the sandbox's walls (`readable`) the child sees its
+input, which it cannot change, and one folder to write (`growing`), and all else is the same.
 Does not cover: what the task is (`convert_child`, `quantize_child`), running two at once (the caller's queue).
 """
 
@@ -13,9 +14,9 @@ import asyncio
 import contextlib
 import json
 import os
-import secrets
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,64 +28,107 @@ from homefire.errors import (
     TaskDied,
     leaves,
 )
+from homefire.sandbox.growing import Growing
+from homefire.sandbox.wrap import confined
 from homefire.supervision import lifeline
-from homefire.supervision.record import INHERITED
+from homefire.supervision.record import INHERITED, exit_code
 
 LINE_LIMIT = 1 << 20
 SAID = 2000
 Progress = Callable[[int, int], None]
 
 
-async def run(module: str, arguments: dict[str, Any], target: Path, progress: Progress | None = None) -> dict[str, Any]:
+async def run(
+    module: str,
+    arguments: dict[str, Any],
+    target: Path | None,
+    progress: Progress | None = None,
+    *,
+    readable: Sequence[Path] | None = None,
+) -> dict[str, Any]:
     """Runs `module` with `arguments` (and "target", "beside") and returns its result; `progress(done, total)` counts bytes.
+    `target` None: it makes no file. `readable`: it runs behind walls and sees these files alone (None: without walls).
 
     Raises the HomefireError that the child names, or TaskDied. Call it on the main thread's loop: the child ends with the thread
     that spawned it.
     """
-    beside = target.with_name(f"part-{secrets.token_hex(8)}")
-    given = json.dumps({**arguments, "target": str(target), "beside": str(beside)})
-    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment["GGML_NO_BACKTRACE"] = "1"  # else an assertion of ggml's starts a debugger before the process ends
-    flags: dict[str, Any] = {} if sys.platform == "win32" else {"start_new_session": True}
+    growing = Growing(target, readable is not None)
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, given, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, env=environment, limit=LINE_LIMIT, **flags,
-        )  # fmt: skip
-    except OSError as problem:
-        raise MachineError(f"A child process could not be started: {problem}.") from None
-    said = asyncio.ensure_future(_tail(process.stderr))
-    try:
-        last = await _listen(process.stdout, progress)
-        code = await process.wait()
+        given = json.dumps({**arguments, **growing.places()})
+        process = await _spawn((sys.executable, "-m", module, given), growing.box, readable)
+        said = asyncio.ensure_future(_tail(process.stderr))
+        try:
+            last = await _listen(process.stdout, progress)
+            code = exit_code(await process.wait())
+        finally:
+            if process.returncode is None:
+                _kill(process)
+                await process.wait()
+            text = await said  # its end is the end of the last process that could still write
+        match last:
+            case {"result": dict() as result} if code == 0:
+                await growing.take()
+                return result
+            case {"error": dict() as error}:
+                raise _named({**error, "message": growing.told(str(error.get("message")))})
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        text = await said
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-    match last:
-        case {"result": dict() as result} if code == 0:
-            return result
-        case {"error": dict() as error}:
-            raise _named(error)
+        growing.clear()
     lines = text.strip().splitlines()
     how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
     raise TaskDied(f"{module.rpartition('.')[2]} {how}.{' It last said: ' + lines[-1][:300] if lines else ''}")
 
 
+async def _spawn(
+    argv: tuple[str, ...], box: Path | None, readable: Sequence[Path] | None
+) -> asyncio.subprocess.Process:
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment["GGML_NO_BACKTRACE"] = "1"  # else an assertion of ggml's starts a debugger before the process ends
+    flags: dict[str, Any] = {} if sys.platform == "win32" else {"start_new_session": True}
+    with contextlib.ExitStack() as block:
+        try:
+            if readable is not None:
+                argv, more = block.enter_context(confined(argv, readable, (box,) if box is not None else ()))
+                flags |= more
+            return await asyncio.create_subprocess_exec(
+                *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE, env=environment, limit=LINE_LIMIT, **flags,
+            )  # fmt: skip
+        except OSError as problem:
+            raise MachineError(f"A child process could not be started: {problem}.") from None
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """All of its session. Bubblewrap that dies while it starts may leave a process that only the end of its input reaches."""
+    assert process.stdin is not None
+    process.stdin.close()
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 async def _listen(stream: asyncio.StreamReader | None, progress: Progress | None) -> dict[str, Any]:
     assert stream is not None
     last: dict[str, Any] = {}
-    while line := await stream.readline():
-        with contextlib.suppress(ValueError):  # a line cut by the child's end
+    while line := await _line(stream):
+        word: Any = None
+        with contextlib.suppress(ValueError, RecursionError):  # a line cut by the child's end, or nonsense
             word = json.loads(line)
-            if "progress" not in word:
+        match word:
+            case {"progress": [int(done), int(total)]}:
+                if progress is not None:
+                    progress(done, total)
+            case {"result": _} | {"error": _}:
                 last = word
-            elif progress is not None:
-                progress(*word["progress"])
     return last
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:  # longer than any word of ours
+        return b"\n"
 
 
 async def _tail(stream: asyncio.StreamReader | None) -> str:

@@ -48,10 +48,10 @@ class Exported:
 
 
 class Workshop:
-    """One event loop owns it."""
+    """One event loop owns it. `walls`: what reads models runs behind the sandbox's."""
 
-    def __init__(self, library: Library, paths: Paths, blobs: Blobs) -> None:
-        self._library, self._paths, self._blobs = library, paths, blobs
+    def __init__(self, library: Library, paths: Paths, blobs: Blobs, *, walls: bool = False) -> None:
+        self._library, self._paths, self._blobs, self._walls = library, paths, blobs, walls
         self._bench = asyncio.Lock()
 
     async def convert(self, folder: Path, name: str, kind: str, progress: Progress) -> Model:
@@ -66,7 +66,7 @@ class Workshop:
         making, reading = stages(progress, size, size)
         async with self._bench:
             with self._part() as part:
-                await convert(folder, part, kind, name=folder.name, progress=making)
+                await convert(folder, part, kind, name=folder.name, progress=making, walls=self._walls)
                 return await _whole(self._enter(wanted, part, "converted", progress=reading))
 
     async def quantize(
@@ -88,9 +88,9 @@ class Workshop:
         known: dict[str, Any] = {"from": str(name)}
         async with self._bench:
             with self._part() as part, self._library.holding(model.digests):
-                await quantize(model.path, part, recipe, source_sha256=model.digest, progress=making)
+                await quantize(model.path, part, recipe, source_sha256=model.digest, progress=making, walls=self._walls)
                 if measure:
-                    known["quality"] = await _quality(model, part, measuring)
+                    known["quality"] = await _quality(model, part, measuring, self._walls)
                 made = self._enter(wanted, part, "quantized", beside=beside, known=known, progress=reading)
                 return await _whole(made)
 
@@ -229,10 +229,10 @@ class Workshop:
             part.unlink(missing_ok=True)
 
 
-async def _quality(model: Model, made: Path, progress: Progress) -> dict[str, Any]:
+async def _quality(model: Model, made: Path, progress: Progress, walls: bool) -> dict[str, Any]:
     """A comparison that fails is no reason to throw away what was made."""
     try:
-        return await quality.compare(model.path, made, model.facts.kind, progress)
+        return await quality.compare(model.path, made, model.facts.kind, progress, walls=walls)
     except (EngineFailed, TaskDied) as problem:
         return {"skipped": problem.message}
 

@@ -69,10 +69,17 @@ class Tuner:
     patience = PATIENCE  # seconds that it waits for others' answers to end
 
     def __init__(
-        self, keeper: Keeper, library: Library, tuned: Tuned, *, usual: Callable[[], int], cores: Callable[[], int]
+        self,
+        keeper: Keeper,
+        library: Library,
+        tuned: Tuned,
+        *,
+        usual: Callable[[], int],
+        cores: Callable[[], int],
+        walls: Callable[[], bool] = lambda: False,
     ) -> None:
         self._keeper, self._library, self.tuned = keeper, library, tuned
-        self._usual, self._cores = usual, cores
+        self._usual, self._cores, self._walls = usual, cores, walls
         self._running = ""
         self._failures = 0
         self._way: Tuning | None = None
@@ -126,7 +133,9 @@ class Tuner:
     async def _caches(self, model: Model) -> list[str]:
         """The types of KV cache of fewer bits that keep what the model says."""
         try:
-            found = await quality.compare(model.path, model.path, "chat", lambda *_: None, ("F16", QUANTIZED_CACHE))
+            found = await quality.compare(
+                model.path, model.path, "chat", lambda *_: None, ("F16", QUANTIZED_CACHE), walls=self._walls()
+            )
         except (EngineError, TaskDied):  # heads that do not divide into its blocks, a family that cannot do it
             return []
         return [QUANTIZED_CACHE] if found.get("same_token_pct", 0.0) >= SAME_PCT else []

@@ -81,7 +81,7 @@ class Bubblewrap:
                 options += ["--ro-bind", scratch.reach(place), str(place)]
             command = (program, "-I", "-S", FORWARDER, str(PROXY_PORT), DOOR, *command)
         options += [*READ_ONLY, "--chdir", WORK]
-        for name, value in (job_environment(job, WORK, "/tmp", door is not None)).items():
+        for name, value in (job_environment(job, WORK, "/tmp", door is not None)).items():  # nosec B108 # a place inside the walls, on a file system of its own
             options += ["--setenv", name, value]
         if caps_processes():
             # Where a cgroup holds it, the cgroup shall be what refuses: it tells. This counts bubblewrap's inner process too.
@@ -116,8 +116,8 @@ def system() -> list[str]:
             found += ["--ro-bind", str(place), str(place)]
     for name in _FROM_ETC:
         found += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    found += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]
-    return [*found, "--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]
+    found += ["--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm"]  # nosec B108 # a place inside the walls, on a file system of its own
+    return [*found, "--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp"]  # nosec B108 # a place inside the walls, on a file system of its own
 
 
 # The folder /work: the job's own with its protected names closed, or an empty one in memory with a size.

@@ -35,7 +35,7 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 def main(given: str) -> None:
     """Carries a plan out; does not return."""
     with os.fdopen(int(given), "rb") as file:
-        plan = marshal.loads(file.read())
+        plan = marshal.loads(file.read())  # nosec B302 # written by the same interpreter, over its own descriptor
     try:
         _prepare(plan)
         argv = _arguments(plan["argv"], plan)
@@ -44,7 +44,7 @@ def main(given: str) -> None:
         os.write(plan["status"], f'{{"failed": "{text}"}}\n'.encode())
         os._exit(126)
     try:
-        os.execve(argv[0], argv, plan["environment"])
+        os.execve(argv[0], argv, plan["environment"])  # nosec B606 # no shell on purpose
     except OSError:
         os.write(2, f"{argv[0]}: cannot be run\n".encode())
         os._exit(127)  # as a shell has it

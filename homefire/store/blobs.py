@@ -102,7 +102,10 @@ class Blobs:
         """At start: removes parts that a killed daemon left behind. Returns how many."""
         left = self._paths.all_parts()
         for part in left:
-            part.unlink(missing_ok=True)
+            if part.is_dir() and not part.is_symlink():  # where a child grew a file behind walls
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
         return len(left)
 
     def _require_room(self, total: int) -> None:

@@ -106,7 +106,7 @@ class Safety:
         def change(c: apsw.Connection) -> Row | None:
             c.execute("DELETE FROM approvals WHERE expires_at < ?", (row.created_at - KEPT_SECONDS,))
             query = (
-                f"SELECT {_APPROVAL} FROM approvals WHERE key = ? AND run = ? AND digest = ? AND state = 'pending' "
+                f"SELECT {_APPROVAL} FROM approvals WHERE key = ? AND run = ? AND digest = ? AND state = 'pending' "  # nosec B608 # our own columns
                 "AND expires_at > ?"
             )
             found = c.execute(query, (row.key, row.run, row.digest, row.created_at)).fetchone()
@@ -122,7 +122,7 @@ class Safety:
                 row.id or secrets.token_urlsafe(12), row.key, row.run, row.tool, row.digest, row.shown, row.reason, "pending",
                 row.created_at, row.expires_at,
             )  # fmt: skip
-            c.execute(f"INSERT INTO approvals ({_APPROVAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)
+            c.execute(f"INSERT INTO approvals ({_APPROVAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", made)  # nosec B608 # our own columns
             return made
 
         stored = await self._store.write(change)
@@ -130,7 +130,7 @@ class Safety:
 
     async def approvals(self, state: State = "pending") -> list[ApprovalRow]:
         """Those in a state, oldest first."""
-        query = f"SELECT {_APPROVAL} FROM approvals WHERE state = ? ORDER BY created_at, id"
+        query = f"SELECT {_APPROVAL} FROM approvals WHERE state = ? ORDER BY created_at, id"  # nosec B608 # our own columns
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (state,)).fetchall())
         return [ApprovalRow(*row) for row in rows]
 

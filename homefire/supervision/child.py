@@ -34,7 +34,7 @@ from typing import Any, Literal, Protocol
 
 from homefire.errors import EngineFailed, MachineError
 from homefire.supervision import crash_dumps
-from homefire.supervision.record import INHERITED, Exit, rotate
+from homefire.supervision.record import INHERITED, Exit, exit_code, rotate
 
 State = Literal["new", "starting", "ready", "ended"]
 LOG_TAIL = 2000
@@ -181,8 +181,7 @@ class Child:
             raise MachineError(f"{self.spec.name} could not be started: {problem}.") from None
 
     async def _reap(self, process: asyncio.subprocess.Process) -> Exit:
-        code = await process.wait()
-        code = 128 - code if 128 < code <= 192 else code  # a shell and bubblewrap tell of a signal inside so
+        code = exit_code(await process.wait())
         self.state = "ended"
         crash_dumps.ended(self._dump, self._crash_file)
         if sys.platform != "win32":  # what it started, if it died before it could end that itself

@@ -26,6 +26,11 @@ KEPT = 200
 FILE_LIMIT = 1024 * 1024
 
 
+def exit_code(code: int) -> int:
+    """A process's exit code, negative for a signal: a shell and bubblewrap tell of a signal inside as 128 and its number."""
+    return 128 - code if 128 < code <= 192 else code
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a child ended. `expected` is true when `stop` asked for it; `why` says what it had done for us to end it otherwise."""

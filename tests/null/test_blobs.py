@@ -78,7 +78,9 @@ def test_sweeping_takes_parts_only(paths: Paths, tmp_path: Path) -> None:
     digest, _ = store.copy_in(tmp_path / "one", nothing)
     for name in ("part-1", "part-2"):
         (paths.blobs / name).write_bytes(b"half")
-    assert store.sweep() == 2
+    (paths.blobs / "part-3").mkdir()
+    (paths.blobs / "part-3" / "part").write_bytes(b"half, behind walls")
+    assert store.sweep() == 3
     assert files(paths) == [paths.blob(digest)]
     assert store.sweep() == 0
 

@@ -34,7 +34,7 @@ def caches(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the comparison of two KV caches says; no child is started for it."""
     said: dict[str, Any] = {"same_token_pct": 99.5}
 
-    async def compare(*_: Any) -> dict[str, Any]:
+    async def compare(*_: Any, walls: bool) -> dict[str, Any]:
         return said
 
     monkeypatch.setattr(quality, "compare", compare)

@@ -27,9 +27,12 @@ from homefire.models.gguf_source import GgufSource
 from homefire.models.gguf_writer import Tensor, text, u32, write
 from homefire.models.quantize import RECIPES, preview, quantize
 from homefire.models.task import run
+from tests.chaos.test_sandbox_probes import pytestmark as needs_walls
+from tests.conftest import command_lines
 from tests.null import safetensors_folder as tiny
 from tests.process.loaded import ROOT, loaded
 
+NEEDS_WALLS = needs_walls  # what they need, as marks
 SIZE = tiny.Size(width=256, layers=2, heads=4, key_heads=2, head=64, hidden=256)
 PROMPTS = [[104, 260, 30], [271, 199, 44, 45], [7, 7, 8, 9, 10], [100, 200, 33]]
 # The divergence in nats that each recipe may cause in this model (random weights suffer more than learned ones).
@@ -185,28 +188,35 @@ HOW = {"assertion": (TaskDied, "signal 6"), "signal": (TaskDied, "signal 11"), "
        "memory": (MachineError, "memory")}  # fmt: skip
 
 
+@pytest.fixture(params=[False, pytest.param(True, marks=NEEDS_WALLS)], ids=["plain", "walls"])
+def seen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[Path] | None:
+    """What a child of the tests' own is shown; None: it runs without walls."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return [ROOT / "tests"] if request.param else None
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("how", HOW)
 def test_a_child_that_dies_gives_one_error_and_leaves_no_file(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, tmp_path: Path, seen: list[Path] | None
 ) -> None:
-    monkeypatch.chdir(ROOT)
     error, why = HOW[how]
     steps: list[tuple[int, int]] = []
     with pytest.raises(error, match=why) as caught:
-        asyncio.run(run("tests.process.dying_child", {"how": how}, tmp_path / "x", lambda *step: steps.append(step)))
+        asyncio.run(
+            run("tests.process.dying_child", {"how": how}, tmp_path / "x", lambda *s: steps.append(s), readable=seen)
+        )
     assert steps == [(1, 2)], "it died before it wrote"
     assert list(tmp_path.iterdir()) == []
     if how == "assertion":
         assert "GGML_ASSERT" in caught.value.message and isinstance(caught.value, EngineError)
 
 
-def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-
+def test_cancelling_ends_the_child(tmp_path: Path, seen: list[Path] | None) -> None:
     async def story() -> None:
         began = asyncio.Event()
-        work = run("tests.process.dying_child", {"how": "sleep"}, tmp_path / "x", lambda *_: began.set())
+        work = run("tests.process.dying_child", {"how": "sleep"}, tmp_path / "x", lambda *_: began.set(), readable=seen)
         task = asyncio.ensure_future(work)
         await asyncio.wait_for(began.wait(), 20)
         assert len(list(tmp_path.iterdir())) == 1
@@ -216,3 +226,4 @@ def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     asyncio.run(story())
     assert list(tmp_path.iterdir()) == []
+    assert [line for _, line in command_lines() if str(tmp_path) in line] == []
