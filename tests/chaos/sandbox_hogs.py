@@ -53,7 +53,7 @@ for _ in range(4):
     wait([child(lambda: burn(0.4))])
 """
 TALK = """
-for _ in range(600):
+for _ in range(3000):
     sys.{0}.write("x" * 2**14)
 """
 
