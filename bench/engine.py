@@ -1,8 +1,8 @@
 """`bench engine`: the native build of llama.cpp beside the wheel, on a model of 0.4 billion random weights in Q8_0.
 
-The model is made by `random_model.py`: it says nothing that means anything and costs what a model of its size costs. Both engines
-run at once and are asked in turn (`homefire/engines/trial.py`), with the threads that the daemon would give them (a core is left free: with all of them at
-work beside other programs the threads wait for each other), medians of five.
+The model is made by `random_model.py`: it says nothing that means anything and costs what a model of its size costs. Both
+engines run at once and are asked in turn (`homefire/engines/trial.py`), with the threads that the daemon would give them (a core
+is left free: with all of them at work beside other programs the threads wait for each other), medians of five.
 Goals: the issue gives one measurement, 1.22 times the decoding and 1.43 times the prefill on a processor with AVX-512 (two
 threads). From that the goals are derived, so that a slower machine or a noisy run does not miss them without a reason: 1.1 and
 1.2. Agreement is the issue's own condition, 99 % of greedy next tokens, on a trained model: the pilot. Random weights give near

@@ -16,9 +16,8 @@ import time
 from typing import Any
 
 from bench.report import Report
-from bench.world import World, running_daemon
+from bench.world import running_daemon
 from homefire.engines.wire import Wire
-from homefire.paths import ModelName
 
 GOALS: dict[str, tuple[str, float]] = {
     "router_p50_ms": ("<=", 1),
@@ -38,19 +37,13 @@ async def measure() -> Report:
     with running_daemon() as world:
         through = Wire(("127.0.0.1", world.port), world.key, f"127.0.0.1:{world.port}")
         await (await through.post(PATH, _body(1, False))).read()  # loads the model
-        direct = Wire(_socket(world))
+        direct = Wire(engine_address(world, "pilot"))
         await _latencies(report, direct, through)
         for clients in STREAMS:
             await _rates(report, direct, through, clients)
         through.close()
         direct.close()
     return report
-
-
-def _socket(world: World) -> str:
-    path = world.paths.engine_socket(ModelName("pilot"))
-    assert path is not None, "this benchmark needs unix sockets"
-    return str(path)
 
 
 async def _latencies(report: Report, direct: Wire, through: Wire) -> None:

@@ -18,9 +18,8 @@ from pathlib import Path
 from bench.random_model import LAYERS, NAME, WIDTH, make
 from bench.report import Report
 from bench.router import rate
-from bench.world import running_daemon
+from bench.world import engine_address, running_daemon
 from homefire.engines.wire import Wire
-from homefire.paths import ModelName
 
 GOALS: dict[str, tuple[str, float]] = {"clients8_ratio": (">=", 0.97)}
 CLIENTS, ROUNDS, TOKENS = 8, 5, 64
@@ -40,7 +39,7 @@ async def measure() -> Report:
         said = await imported.read()
         assert b"event: done" in said, said
         await rate(through, CLIENTS, 4)  # loads it
-        direct = Wire(str(world.paths.engine_socket(ModelName(NAME))))
+        direct = Wire(engine_address(world, NAME))
         rates: dict[bool, list[float]] = {False: [], True: []}
         for number in range(ROUNDS):
             for way in (False, True) if number % 2 else (True, False):

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from homefire.paths import Paths
+from homefire.paths import ModelName, Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,11 @@ def running_daemon(**settings: int | str) -> Iterator[World]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait()
+
+
+def engine_address(world: World, model: str) -> str:
+    """Where the child of a model that is loaded listens: its socket, in a folder of its own where it stands behind walls."""
+    plain = world.paths.engine_socket(ModelName(model))
+    assert plain is not None, "no unix sockets here"
+    boxed = plain.with_suffix(".box") / "s.sock"
+    return str(boxed if boxed.exists() else plain)
