@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from bench.report import Report
-from bench.world import running_daemon
+from bench.world import engine_address, running_daemon
 from homefire.engines.wire import Wire
 
 GOALS: dict[str, tuple[str, float]] = {
