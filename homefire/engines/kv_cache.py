@@ -29,7 +29,7 @@ from homefire.engines.kv_shelf import Entry, KvShelf
 from homefire.engines.prefix import Chain, chain_of, covered, shared, text_of
 from homefire.engines.slots import Choice, Slot, SlotTable
 from homefire.engines.worth import Worth
-from homefire.errors import EngineError, HomefireError
+from homefire.errors import EngineError, EngineFailed, HomefireError
 from homefire.messages import ChatRequest, CompletionRequest
 
 log = logging.getLogger(__name__)
@@ -282,10 +282,17 @@ class KeptCache:
             keeping.noted(self._name, words)
 
     async def _act(self, slot: Slot, action: str, file: str) -> llamacpp.SlotAnswer:
-        body = await asyncio.wait_for(
-            self._ask(llamacpp.slot_path(slot.number, action), llamacpp.render_slot(file)), ACTION_SECONDS
-        )
-        return llamacpp.read_slot(body)
+        return llamacpp.read_slot(await self._asked(slot, action, llamacpp.render_slot(file)))
+
+    async def _asked(self, slot: Slot, action: str, body: bytes) -> bytes:
+        """Not wait_for: before Python 3.12 it swallows a cancellation that comes in the turn of the answer."""
+        try:
+            async with asyncio.timeout(ACTION_SECONDS):
+                return await self._ask(llamacpp.slot_path(slot.number, action), body)
+        except TimeoutError:
+            raise EngineFailed(
+                f"The engine of '{self._name}' did not {action} a slot in {ACTION_SECONDS:g} s."
+            ) from None
 
     # -- when it is quiet
 
@@ -317,7 +324,7 @@ class KeptCache:
                     if slot.unsaved and self._worth.keeps(slot.tokens):
                         await self._save(slot, keeping)
                     await self._empty(slot)
-        except (EngineError, TimeoutError) as problem:
+        except EngineError as problem:
             log.info("'%s': its KV caches were not kept: %s", self._name, problem)
             return
         except HomefireError as problem:
@@ -337,7 +344,7 @@ class KeptCache:
     async def _empty(self, slot: Slot) -> None:
         slot.busy = True
         try:
-            await asyncio.wait_for(self._ask(llamacpp.slot_path(slot.number, "erase"), b"{}"), ACTION_SECONDS)
+            await self._asked(slot, "erase", b"{}")
             slot.clear()
         finally:
             used = slot.used

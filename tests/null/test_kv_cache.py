@@ -231,6 +231,17 @@ def test_a_server_that_hangs_holds_up_leaving_only_so_long(tmp_path: Path, monke
     asyncio.run(work())
 
 
+def test_a_server_that_hangs_costs_a_request_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(kv_cache, "ACTION_SECONDS", 0.05)
+        house = House(tmp_path, slots=1)
+        await house.say(long("a"))
+        house.server.hangs = True
+        assert await asyncio.wait_for(house.say(long("b")), 5) == (0, 0)
+
+    asyncio.run(work())
+
+
 def test_when_it_is_quiet_what_a_crash_would_cost_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kv_cache, "IDLE_SECONDS", 0.01)
 
