@@ -137,7 +137,9 @@ def crash(told: Told) -> list[str]:
             for pid in told.daemon.engine_pids():
                 os.kill(pid, signal.SIGABRT)
             wait_until(lambda: not told.daemon.engine_pids())
-    told.call("POST", CHAT, {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1})
+    # A request in the moment in which the daemon has not yet noticed the death is answered with `engine_died`.
+    hello = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
+    wait_until(lambda: told.call("POST", CHAT, hello).status == 200, 30)
     return prompts
 
 
