@@ -35,11 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 850, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
-    "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 3700, "safety": 1900, "residency": 3300,
-    "server": 6100, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
+    "errors": 1050, "messages": 180, "settings": 320, "paths": 290, "store": 2000, "dialects": 3400, "hardware": 1300,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 4500, "safety": 1900,
+    "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1300, "doctor": 350, "diagnose": 450,
+    "telemetry": 330,
 }  # fmt: skip
-TOTAL_BUDGET = 36_500
+TOTAL_BUDGET = 46_500
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
@@ -98,7 +99,7 @@ def agent_floor_faults(files: dict[str, str]) -> list[str]:
     faults = []
     for name, source in files.items():
         rooms = {m.split(".")[1] for m in imports_of(ast.parse(source)) if FLOORS.get((m.split(".") + [""])[1]) == 4}
-        if len(rooms) > 1 and name != "daemon.py":
+        if len(rooms) > 1 and not name.startswith("daemon/"):
             faults.append(f"{name} imports {sorted(rooms)}")
     return faults
 

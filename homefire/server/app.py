@@ -1,7 +1,7 @@
 """The ASGI application: the table of routes, the router, and the door in front of it.
 
 Promises: `build_app` opens nothing; everything it needs is handed in.
-Does not cover: listening and lifetime (`daemon.py`).
+Does not cover: listening and lifetime (`daemon/`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from homefire import daemon as module
+from homefire.daemon import rooms as module
 from homefire.daemon import Daemon
 from homefire.paths import Paths
 from homefire.server.listen import listen
