@@ -72,7 +72,7 @@ class VolumeWriter:
         if self._end.text and self._end.text + len(data) > self._full:
             self._close()
             self._segment, self._end = self._segment + 1, End(0, 0)
-        starts = np.flatnonzero(np.frombuffer(data, np.uint8) == 10) + 1
+        starts: np.ndarray[tuple[int], np.dtype[np.intp]] = np.flatnonzero(np.frombuffer(data, np.uint8) == 10) + 1
         if len(starts) and starts[-1] == len(data):  # the last line end begins no line
             starts = starts[:-1]
         lines = len(starts) + 1

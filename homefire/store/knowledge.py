@@ -23,8 +23,8 @@ from homefire.errors import CollectionExists, UnknownCollection
 from homefire.store.database import Row, Store
 
 _COLLECTION = "id, name, root, state, watch, run, batch, note, facts, created_at, updated_at"
-_TEXT = "id, digest, segment, start, bytes, lines, marks, simhash, minhash, labels, pieces, windows"
-_DOCUMENT = "path, entry, shown, kind, language, title, bytes, trusted_ns, modified_ns, source, text, state, code, reason, reader"
+_TEXT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows"
+_DOCUMENT = "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, state, code, reason, reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,13 @@ class CollectionRow:
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """A text: bytes `start` to `start + bytes` of a segment of the volumes."""
+    """A text: bytes `start` to `start + size` of a segment of the volumes."""
 
     id: int
     digest: bytes
     segment: int
     start: int
-    bytes: int
+    size: int
     lines: int
     marks: int
     simhash: int
@@ -75,7 +75,7 @@ class DocumentRow:
     kind: str
     language: str
     title: str
-    bytes: int
+    size: int
     trusted_ns: int
     modified_ns: int
     source: bytes
@@ -214,7 +214,7 @@ class KnowledgeRows:
 
         def change(c: apsw.Connection) -> list[bool]:
             query = (
-                "UPDATE documents SET seen = ? WHERE collection = ? AND path = ? AND entry = '' AND bytes = ?"
+                "UPDATE documents SET seen = ? WHERE collection = ? AND path = ? AND entry = '' AND size = ?"
                 " AND trusted_ns = ? AND reader = ?"
             )
             found = []
@@ -340,7 +340,7 @@ class KnowledgeRows:
             for number in ids:
                 text, piece = number >> shift, number & ((1 << shift) - 1)
                 row = c.execute(
-                    "SELECT id, digest, segment, start, bytes, lines, marks, substr(pieces, ?, ?) FROM texts WHERE id = ?",
+                    "SELECT id, digest, segment, start, size, lines, marks, substr(pieces, ?, ?) FROM texts WHERE id = ?",
                     (piece * width + 1, width, text),
                 ).fetchone()
                 if row is None or len(row[7]) != width:
@@ -350,7 +350,7 @@ class KnowledgeRows:
                     "SELECT json_extract(labels, '$[' || ? || ']') FROM texts WHERE id = ?", (label, text)
                 )
                 (name,) = named.fetchone() or (None,)
-                found[number] = PieceRow(number, row[7], name or "", TextRow(*row[:7], 0, b"", "", b"", b""))
+                found[number] = PieceRow(number, row[7], name or "", TextRow(*(*row[:7], 0, b"", "", b"", b"")))
             return found
 
         return await self._store.read(query)
@@ -399,7 +399,7 @@ class KnowledgeRows:
 
     async def _one(self, where: str, given: object) -> TextRow | None:
         query = f"SELECT {_TEXT} FROM texts WHERE {where} LIMIT 1"  # nosec B608 # our own words
-        row = await self._store.read(lambda c: c.execute(query, (given,)).fetchone())  # type: ignore[arg-type]
+        row = await self._store.read(lambda c: c.execute(query, (given,)).fetchone())
         return None if row is None else TextRow(*row)
 
     # -- vectors
@@ -431,12 +431,12 @@ def _collection(row: Row) -> CollectionRow:
 
 
 def _values(row: TextRow) -> tuple[Any, ...]:
-    return (row.id, row.digest, row.segment, row.start, row.bytes, row.lines, row.marks, row.simhash, row.minhash,
+    return (row.id, row.digest, row.segment, row.start, row.size, row.lines, row.marks, row.simhash, row.minhash,
             row.labels, row.pieces, row.windows)  # fmt: skip
 
 
 def _document_values(row: DocumentRow) -> tuple[Any, ...]:
-    return (row.path, row.entry, row.shown, row.kind, row.language, row.title, row.bytes, row.trusted_ns, row.modified_ns,
+    return (row.path, row.entry, row.shown, row.kind, row.language, row.title, row.size, row.trusted_ns, row.modified_ns,
             row.source, row.text, row.state, row.code, row.reason, row.reader)  # fmt: skip
 
 
@@ -503,11 +503,10 @@ def _emptied(c: apsw.Connection) -> list[int]:
 
 def _facts(c: apsw.Connection, collection: int) -> dict[str, Any]:
     """What a list of collections shows."""
-    states = dict(
-        c.execute("SELECT state, count(*) FROM documents WHERE collection = ? GROUP BY state", (collection,)).fetchall()
-    )
+    rows = c.execute("SELECT state, count(*) FROM documents WHERE collection = ? GROUP BY state", (collection,))
+    states = {state: count for state, count in rows}
     texts, size, pieces, windows = c.execute(
-        "SELECT count(*), coalesce(sum(t.bytes), 0), coalesce(sum(length(t.pieces)), 0), coalesce(sum(length(t.windows)), 0)"
+        "SELECT count(*), coalesce(sum(t.size), 0), coalesce(sum(length(t.pieces)), 0), coalesce(sum(length(t.windows)), 0)"
         " FROM collection_texts o JOIN texts t ON t.id = o.text WHERE o.collection = ? AND o.dead = 0",
         (collection,),
     ).fetchone() or (0, 0, 0, 0)

@@ -141,13 +141,13 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE texts (
         id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, segment INTEGER NOT NULL, start INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, lines INTEGER NOT NULL, marks INTEGER NOT NULL, simhash INTEGER NOT NULL, minhash BLOB NOT NULL,
+        size INTEGER NOT NULL, lines INTEGER NOT NULL, marks INTEGER NOT NULL, simhash INTEGER NOT NULL, minhash BLOB NOT NULL,
         labels TEXT NOT NULL, pieces BLOB NOT NULL, windows BLOB NOT NULL
     ) STRICT;
     CREATE TABLE documents (
         id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, path BLOB NOT NULL,
         entry TEXT NOT NULL, shown TEXT NOT NULL, kind TEXT NOT NULL, language TEXT NOT NULL, title TEXT NOT NULL,
-        bytes INTEGER NOT NULL, trusted_ns INTEGER NOT NULL, modified_ns INTEGER NOT NULL, source BLOB NOT NULL,
+        size INTEGER NOT NULL, trusted_ns INTEGER NOT NULL, modified_ns INTEGER NOT NULL, source BLOB NOT NULL,
         text INTEGER REFERENCES texts (id), state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
         reader INTEGER NOT NULL, seen INTEGER NOT NULL, UNIQUE (collection, path, entry)
     ) STRICT;
