@@ -24,7 +24,7 @@ from homefire.store.database import Row, Store
 
 _COLLECTION = "id, name, root, state, watch, run, batch, note, facts, created_at, updated_at"
 _TEXT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows"
-_DOCUMENT = "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, state, code, reason, reader"
+_DOCUMENT = "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, line, state, code, reason, reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class TextRow:
 class DocumentRow:
     """A file, or with `entry` a part of one. `shown` is path and entry as people read them; `trusted_ns` is the file's time to
     compare with, 0 if it was too fresh to show a change that came soon after; `text` None: nothing of it was taken in, `code` and
-    `reason` say why; `reader` is the version of what read it."""
+    `reason` say why; `line` is the file's line that the text begins with; `reader` is the version of what read it."""
 
     path: bytes
     entry: str
@@ -80,6 +80,7 @@ class DocumentRow:
     modified_ns: int
     source: bytes
     text: int | None
+    line: int
     state: str
     code: str
     reason: str
@@ -266,7 +267,7 @@ class KnowledgeRows:
             for row in documents:
                 c.execute(
                     f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (collection.id, collection.run, *_document_values(row)),
                 )
             _revive(c, collection.id, [row.text for row in documents if row.text is not None])
@@ -437,7 +438,7 @@ def _values(row: TextRow) -> tuple[Any, ...]:
 
 def _document_values(row: DocumentRow) -> tuple[Any, ...]:
     return (row.path, row.entry, row.shown, row.kind, row.language, row.title, row.size, row.trusted_ns, row.modified_ns,
-            row.source, row.text, row.state, row.code, row.reason, row.reader)  # fmt: skip
+            row.source, row.text, row.line, row.state, row.code, row.reason, row.reader)  # fmt: skip
 
 
 def _where(wanted: Filter) -> tuple[str, tuple[Any, ...]]:

@@ -148,7 +148,7 @@ MIGRATIONS: tuple[str, ...] = (
         id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, path BLOB NOT NULL,
         entry TEXT NOT NULL, shown TEXT NOT NULL, kind TEXT NOT NULL, language TEXT NOT NULL, title TEXT NOT NULL,
         size INTEGER NOT NULL, trusted_ns INTEGER NOT NULL, modified_ns INTEGER NOT NULL, source BLOB NOT NULL,
-        text INTEGER REFERENCES texts (id), state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
+        text INTEGER REFERENCES texts (id), line INTEGER NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
         reader INTEGER NOT NULL, seen INTEGER NOT NULL, UNIQUE (collection, path, entry)
     ) STRICT;
     CREATE INDEX documents_by_text ON documents (text, collection);

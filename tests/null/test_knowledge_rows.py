@@ -34,7 +34,7 @@ def text(number: int) -> TextRow:
 def document(path: str, number: int | None, entry: str = "", state: str = "read") -> DocumentRow:
     shown = path + ("!" + entry if entry else "")
     return DocumentRow(
-        path.encode(), entry, shown, "text", "python", "", 12, 5, 5 * 10**9, b"s", number, state, "", "", 1
+        path.encode(), entry, shown, "text", "python", "", 12, 5, 5 * 10**9, b"s", number, 1, state, "", "", 1
     )
 
 
