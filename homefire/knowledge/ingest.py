@@ -1,7 +1,7 @@
 """Ingestions: a folder asked for becomes a collection, one child at a time, and what the child has on the disk is committed.
 
     waiting -> running -> done
-                      \-> failed | cancelled      what was committed stays; the next run goes on from there
+                      \\-> failed | cancelled      what was committed stays; the next run goes on from there
 
 | call     | blocks                          | never                                                       |
 |----------|---------------------------------|-------------------------------------------------------------|
@@ -43,13 +43,14 @@ from homefire.errors import (
 from homefire.knowledge import talk
 from homefire.knowledge.versions import READER_VERSION
 from homefire.paths import CollectionName, Paths, from_os
-from homefire.store import CollectionRow, DocumentRow, KnowledgeRows, TextRow
+from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, TextRow
 from homefire.supervision.record import INHERITED, exit_code, rotate
 
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.2
 MOST_ENDED = 50
+STORED_AT_ONCE = 200
 # A child that says nothing for so long hangs: reading one file ends much sooner.
 SILENT_SECONDS = 900.0
 MODULE = "homefire.knowledge.ingest_child"
@@ -346,6 +347,8 @@ class _Conversation:
             case talk.Texts(digests):
                 found = await self._rows.known(self._row.id, digests)
                 return talk.Known([found.get(digest, (0, False)) for digest in digests])
+            case talk.Stored(after):
+                return talk.StoredTexts(await self._stored(after))
             case talk.Batch():
                 dead = await self._commit(message)
                 await self._committed(self._row, False)
@@ -360,6 +363,17 @@ class _Conversation:
                 return talk.Committed(dead)
             case _:
                 return None
+
+    async def _stored(self, after: int) -> list[talk.StoredText]:
+        rows = await self._rows.live(self._row.id, after, STORED_AT_ONCE)
+        held = await self._rows.holders(self._row.id, [text.id for _, text in rows], Filter())
+        return [
+            talk.StoredText(
+                seq, text.id, (text.segment, text.start, text.size, text.lines, text.marks), text.labels, text.pieces,
+                held[text.id][0].shown if text.id in held else "",
+            )
+            for seq, text in rows
+        ]  # fmt: skip
 
     async def _commit(self, batch: talk.Batch) -> list[int]:
         texts = [

@@ -5,6 +5,7 @@ Frames: a length in four bytes, least significant first, then MessagePack.
     daemon: Order
     child: Files -> daemon: Fresh          which of these files are as they were
     child: Texts -> daemon: Known          which of these texts are here already
+    child: Stored -> daemon: StoredTexts   what there is, to make the index of words anew
     child: Batch -> daemon: Committed      what is now on the disk; it counts from the answer on
     child: Progress, Failed                no answer
     child: Finish -> daemon: Committed     the run is complete; then the child takes the last dead texts out of its index and ends
@@ -65,6 +66,23 @@ class Texts(msgspec.Struct, tag="texts"):
     digests: list[bytes]
 
 
+class Stored(msgspec.Struct, tag="stored"):
+    """The index of words is to be made anew: which texts does the collection have, behind this `seq`?"""
+
+    after: int
+
+
+class StoredText(msgspec.Struct, array_like=True):
+    """A text that is in the volumes; `name` is of one of its documents."""
+
+    seq: int
+    id: int
+    place: tuple[int, int, int, int, int]
+    labels: str
+    pieces: bytes
+    name: str
+
+
 class Batch(msgspec.Struct, tag="batch"):
     """`texts` are the numbers of all `digests` of the batch; `ends`: (segment, bytes of text, bytes of line offsets)."""
 
@@ -118,14 +136,20 @@ class Known(msgspec.Struct, tag="known"):
     texts: list[tuple[int, bool]]
 
 
+class StoredTexts(msgspec.Struct, tag="stored_texts"):
+    """The next of them; none: that was all."""
+
+    texts: list[StoredText]
+
+
 class Committed(msgspec.Struct, tag="committed"):
     """Texts that died of it."""
 
     dead: list[int]
 
 
-FromChild = Files | Texts | Batch | Progress | Failed | Finish
-FromDaemon = Fresh | Known | Committed
+FromChild = Files | Texts | Stored | Batch | Progress | Failed | Finish
+FromDaemon = Fresh | Known | StoredTexts | Committed
 
 
 class Order(msgspec.Struct):

@@ -24,7 +24,10 @@ from homefire.store.database import Row, Store
 
 _COLLECTION = "id, name, root, state, watch, run, batch, note, facts, created_at, updated_at"
 _TEXT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows"
-_DOCUMENT = "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, line, state, code, reason, reader"
+_DOCUMENT = (
+    "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, line, state, code, reason, "
+    "reader"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,24 @@ class KnowledgeRows:
 
         return await self._store.write(change)
 
+    async def distrust(self, collection: int, shown: Sequence[str]) -> list[int]:
+        """What was taken in of these documents is not what it was: the next run reads them anew. Returns the texts that died of
+        it; where another collection has one too, its documents are distrusted as well."""
+
+        def change(c: apsw.Connection) -> list[int]:
+            mine = "SELECT DISTINCT text FROM documents WHERE collection = ? AND shown = ? AND text IS NOT NULL"
+            texts = {row[0] for each in shown for row in c.execute(mine, (collection, each))}
+            for text in texts:
+                holders = c.execute(
+                    "SELECT DISTINCT collection, path FROM documents WHERE text = ?", (text,)
+                ).fetchall()
+                for holder, path in holders:
+                    _unread(c, holder, path)
+            _forget(c, sorted(texts))
+            return sorted(texts)
+
+        return await self._store.write(change)
+
     async def finish(self, collection: CollectionRow, complete: bool, note: str = "") -> list[int]:
         """A run's end. After a complete one, what was not seen in it is gone. Returns the texts that died of that."""
 
@@ -460,6 +481,23 @@ def _replaced(c: apsw.Connection, collection: int, paths: set[bytes]) -> list[in
         rows = c.execute("DELETE FROM documents WHERE collection = ? AND path = ? RETURNING text", (collection, path))
         before.update(row[0] for row in rows if row[0] is not None)
     return sorted(before)
+
+
+def _unread(c: apsw.Connection, collection: int, path: bytes) -> None:
+    """In place of what was taken in of a file stands that it is to be read anew."""
+    kept = c.execute(
+        "SELECT size, modified_ns, reader, seen FROM documents WHERE collection = ? AND path = ? LIMIT 1",
+        (collection, path),
+    ).fetchone()
+    assert kept is not None
+    before = _replaced(c, collection, {path})
+    shown, damaged = path.decode("utf-8", "backslashreplace"), "what was stored of it was damaged"
+    c.execute(
+        f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
+        " VALUES (?, ?, ?, '', ?, '', '', '', ?, 0, ?, x'', NULL, 1, 'failed', 'document_damaged', ?, ?)",
+        (collection, kept[3], path, shown, kept[0], kept[1], damaged, kept[2]),
+    )
+    _bury(c, collection, before)
 
 
 def _revive(c: apsw.Connection, collection: int, texts: Sequence[int]) -> None:

@@ -137,3 +137,23 @@ def test_sets_of_vectors(tmp_path: Path) -> None:
         assert await rows.last_seq(made.id) == 0
 
     run(tmp_path, work)
+
+
+def test_what_is_damaged_is_read_anew_wherever_it_is(tmp_path: Path) -> None:
+    async def work(rows: KnowledgeRows) -> None:
+        one = await rows.start((await rows.create("one", b"/1")).id)
+        two = await rows.start((await rows.create("two", b"/2")).id)
+        entries = [document("m", None), document("m", 1, "1"), document("m", 2, "2")]
+        await rows.commit(one, 1, {}, [text(1), text(2), text(3)], [*entries, document("a", 3)])
+        await rows.commit(two, 1, {}, [], [document("x", 1)])
+        assert await rows.distrust(one.id, ["m!1", "nothing"]) == [1]
+        for row, path in ((one, b"m"), (two, b"x")):
+            assert await rows.unchanged(row, 1, [(path, 12, 5)]) == [False]
+            (left,) = [each for each in await rows.documents(row.id) if each.path == path]
+            assert (left.state, left.code, left.text) == ("failed", "document_damaged", None)
+        assert await rows.dead(one.id) == [1, 2] and await rows.dead(two.id) == [1]
+        assert await rows.text(1) is None and await rows.text(2) is None and await rows.text(3) is not None
+        await rows.commit(one, 2, {}, [replace(text(4), digest=text(1).digest)], [document("m", 4)])
+        assert [seq for seq, _ in await rows.live(one.id, 0, 9)] == [3, 4]
+
+    run(tmp_path, work)

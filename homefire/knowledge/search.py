@@ -1,0 +1,201 @@
+"""One search: words, meaning and patterns over collections, fused, ranked again, and shown with file and line.
+
+    filters -> texts that may be found            (database)
+    words   -> the best chunks by their words     (index of words)
+    meaning -> the best chunks by their windows   (the question's vector, all vectors)
+    pattern -> chunks in which it matches         (volumes)
+    fusion -> chunks -> documents that have them -> places in files
+
+Numbers of chunks are the same in every collection, so lists of several are simply merged.
+Promises: what a filter does not let through is never found; a document that is gone is never found; what could not take part (no
+embedder yet, a damaged index) is said in `notes`, not passed over; `why` names each list and each term that a place comes from.
+Does not cover: whether a text may be trusted: it may not (`safety/`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from homefire.errors import HomefireError, IndexDamaged, InvalidRequest
+from homefire.knowledge.found import Found
+from homefire.knowledge.meaning import Embed, Provider
+from homefire.knowledge.shelves import Shelves
+from homefire.store import CollectionRow, Filter, KnowledgeRows, SpaceRow
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["all", "words", "meaning", "pattern"]
+# Chunks that each list brings to the fusion, and results that may be asked for.
+LIST, MOST = 100, 200
+LONGEST_QUESTION = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is looked for. `collections`: their names, none: all. `pattern` is a regular expression, or with `literal` a plain
+    string; `explain` fills `why`."""
+
+    text: str
+    collections: tuple[str, ...] = ()
+    mode: Mode = "all"
+    limit: int = 10
+    filter: Filter = field(default_factory=Filter)
+    literal: bool = False
+    ignore_case: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`notes`: what could not take part; `milliseconds` by step."""
+
+    found: tuple[Found, ...]
+    notes: tuple[str, ...] = ()
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+class Search:
+    """Searching what was ingested. Safe to use many times at once."""
+
+    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed) -> None:
+        self._rows = rows
+        self._shelves = shelves
+        self._embed = embed
+
+    async def find(self, asked: Question) -> Results:
+        """The best places, best first. Raises InvalidRequest, UnknownCollection, PatternTooSlow and the like."""
+        if not asked.text.strip():
+            raise InvalidRequest("There is nothing to look for.", param="query")
+        if len(asked.text) > LONGEST_QUESTION:
+            raise InvalidRequest(
+                f"The question has {len(asked.text)} characters; {LONGEST_QUESTION} are allowed.", param="query"
+            )
+        look = _Look(self._rows, self._shelves, self._embed, replace(asked, limit=max(1, min(asked.limit, MOST))))
+        return await look.results()
+
+
+class _Look:
+    """One search under way."""
+
+    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed, asked: Question) -> None:
+        self._rows = rows
+        self._shelves = shelves
+        self._embed = embed
+        self._asked = asked
+        self._notes: list[str] = []
+        self._times: dict[str, float] = {}
+        self._allowed: dict[int, Any] = {}
+        self._began = time.perf_counter()
+
+    async def results(self) -> Results:
+        collections = await self._collections()
+        await self._filter(collections)
+        wanted = ("words", "meaning") if self._asked.mode == "all" else (self._asked.mode,)
+        makers = {"words": self._words, "meaning": self._meaning, "pattern": self._pattern}
+        found = await asyncio.gather(*(makers[each](collections) for each in wanted))
+        lists = {name: hits for name, hits in zip(wanted, found, strict=True) if hits}
+        shown = await self._shown(collections, lists)
+        self._note_time("all", self._began)
+        return Results(tuple(shown), tuple(self._notes), self._times)
+
+    async def _collections(self) -> list[CollectionRow]:
+        if self._asked.collections:
+            return [await self._rows.get(name) for name in self._asked.collections]
+        return await self._rows.all()
+
+    async def _filter(self, collections: Sequence[CollectionRow]) -> None:
+        if not self._asked.filter:
+            return
+        import numpy as np
+
+        started = time.perf_counter()
+        for each in collections:
+            texts = await self._rows.allowed(each.id, self._asked.filter)
+            self._allowed[each.id] = np.array(texts, np.uint64)
+        self._note_time("filter", started)
+
+    async def _words(self, collections: Sequence[CollectionRow]) -> list[Any]:
+        started, found = time.perf_counter(), []
+        for each in collections:
+            try:
+                index = await self._shelves.words(each.id)
+                found += await asyncio.to_thread(index.search, self._asked.text, LIST, self._allowed.get(each.id))
+            except IndexDamaged as problem:
+                self._missing("words", each, problem)
+        self._note_time("words", started)
+        return _best(found)
+
+    async def _meaning(self, collections: Sequence[CollectionRow]) -> list[Any]:
+        import numpy as np
+
+        started, found = time.perf_counter(), []
+        providers = {each.tag: each for each in await self._embed.providers()}
+        questions: dict[str, Any] = {}
+        for each in collections:
+            chosen = await self._space(each, providers)
+            if chosen is None:
+                continue
+            if chosen.tag not in questions:
+                try:
+                    (made,) = await self._embed.vectors(chosen.tag, [self._asked.text], urgent=True)
+                except HomefireError as problem:
+                    self._notes.append(f"Meaning could not be searched: {problem.message}")
+                    return []
+                questions[chosen.tag] = np.frombuffer(made, "<f4")
+                self._note_time("embed", started)
+            try:
+                vectors = await self._shelves.vectors(each.id, chosen)
+                found += await asyncio.to_thread(
+                    vectors.search, questions[chosen.tag], LIST, self._allowed.get(each.id)
+                )
+            except IndexDamaged as problem:
+                self._missing("meaning", each, problem)
+        self._note_time("meaning", started)
+        return _best(found)
+
+    async def _space(self, collection: CollectionRow, providers: dict[str, Provider]) -> SpaceRow | None:
+        """The vectors to search: the wanted embedder's if they are whole, else those that have come farthest."""
+        spaces = [space for space in await self._rows.spaces(collection.id) if space.tag in providers and space.rows]
+        if not spaces:
+            if self._asked.mode == "meaning" or providers:
+                why = (
+                    "are not ready yet"
+                    if providers
+                    else "need an embedding model: homefire models pull all-minilm-l6-v2"
+                )
+                self._notes.append(f"Vectors of '{collection.name}' {why}.")
+            return None
+        last, order = await self._rows.last_seq(collection.id), list(providers)
+        chosen = max(spaces, key=lambda space: (min(space.upto, last), -order.index(space.tag)))
+        if chosen.upto < last:
+            self._notes.append(f"Vectors of '{collection.name}' are {100 * chosen.upto // last} % ready.")
+        return chosen
+
+    async def _pattern(self, collections: Sequence[CollectionRow]) -> list[Any]:
+        raise NotImplementedError
+
+    async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
+        raise NotImplementedError
+
+    def _missing(self, what: str, collection: CollectionRow, problem: HomefireError) -> None:
+        log.warning("searching '%s' by %s: %s", collection.name, what, problem.message)
+        self._notes.append(
+            f"'{collection.name}' was not searched by {what}: its index is damaged and is being made anew."
+        )
+
+    def _note_time(self, step: str, started: float) -> None:
+        self._times[step] = round((time.perf_counter() - started) * 1000, 3)
+
+
+def _best(found: list[Any]) -> list[Any]:
+    """The lists of several collections as one: best first, each chunk once."""
+    best: dict[int, Any] = {}
+    for hit in found:
+        known = best.get(hit.id)
+        if known is None or hit.score > known.score:
+            best[hit.id] = hit
+    return sorted(best.values(), key=lambda hit: (-hit.score, hit.id))[:LIST]
