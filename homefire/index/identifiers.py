@@ -11,6 +11,7 @@ Does not cover: humps of letters outside ASCII; words of Chinese or Japanese, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from homefire.index.packages import needed
 
@@ -22,20 +23,20 @@ _FIRST_IDEOGRAPH, _LAST_IDEOGRAPH = 0xE3, 0xE9
 
 def split_identifiers(texts: Sequence[bytes]) -> list[str]:
     """The texts with a space at every hump; what is no UTF-8 becomes U+FFFD."""
-    joined = b"".join(texts)
+    joined = b"\n".join(texts)  # so that no text sees its neighbour's letters
     data = np.frombuffer(joined, np.uint8)
     cuts = _cuts(data, joined.isascii())
     split: bytes = np.insert(data, cuts, 32).tobytes() if len(cuts) else joined
-    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-    # A space before byte `at` moves every end beyond `at`.
-    moved = (ends + np.searchsorted(cuts, ends, side="left")).tolist()
-    starts = [0, *moved[:-1]]
-    return [split[start:end].decode("utf-8", "replace") for start, end in zip(starts, moved, strict=True)]
+    ends = np.cumsum([len(text) + 1 for text in texts], dtype=np.int64) - 1
+    starts = ends - [len(text) for text in texts]
+    # A space before byte `at` moves every place beyond `at`; one at a text's edge belongs to no text.
+    starts = (starts + np.searchsorted(cuts, starts, side="right")).tolist()
+    ends = (ends + np.searchsorted(cuts, ends, side="left")).tolist()
+    return [split[start:end].decode("utf-8", "replace") for start, end in zip(starts, ends, strict=True)]
 
 
-def _cuts(data: object, is_ascii: bool) -> object:
+def _cuts(bytes_: Any, is_ascii: bool) -> Any:
     """Places before which a space belongs, ascending."""
-    bytes_ = np.asarray(data)
     if len(bytes_) < 2:
         return np.zeros(0, np.int64)
     upper = (bytes_ - 65) < 26  # unsigned: anything below 'A' wraps around
@@ -47,5 +48,6 @@ def _cuts(data: object, is_ascii: bool) -> object:
     if not is_ascii:
         ideograph = (bytes_ >= _FIRST_IDEOGRAPH) & (bytes_ <= _LAST_IDEOGRAPH)
         before |= ideograph[1:]
-        before[2:] |= ideograph[:-3]
+        follows = (bytes_ >= 0x80) & (bytes_ < 0xC0)
+        before[2:] |= ideograph[:-3] & follows[1:-2] & follows[2:-1]
     return np.flatnonzero(before) + 1

@@ -17,11 +17,10 @@ MAX_ATOMS = 100
 """Different atoms that are looked up; the rest of a longer query is not."""
 
 # Words of the language's grammar: dropped from a query that has others, because each would score most of all texts.
-STOP_WORDS = frozenset(
-    "a an and any are as at be been but by can could did do does for from had has have how i if in into is it its me my no "
-    "not of on or our she should so some such than that the their them then there these they this those to us was we were "
-    "what when where which while who whom why will with would you your".split()
-)
+_GRAMMAR = """a an and any are as at be been but by can could did do does for from had has have how i if in into is it its me my
+no not of on or our she should so some such than that the their them then there these they this those to us was we were what when
+where which while who whom why will with would you your"""
+STOP_WORDS = frozenset(_GRAMMAR.split())
 _ATOM = re.compile(r'(?P<sign>(?<!\S)[+-](?=[\w"]))?(?:"(?P<phrase>[^"]*)"|(?P<word>[^\s"]+)|")')
 
 

@@ -5,7 +5,7 @@ row: each part finds it, and the whole is a phrase of its parts. A chunk's name 
 own that weighs more. The text itself is not stored.
 
 Promises: `commit` is durable and carries a mark, which tells the owner after a crash how far the index is; a writer that was
-killed leaves the last commit and no lock; any string is a query. `check` sees a changed byte in any file of the index.
+killed leaves the last commit and no lock; any string is a query. `check` sees a changed byte in what any file of the index holds.
 Does not cover: other languages' stemming (their words are found as they are written; Chinese and Japanese by characters in a
 row), typing errors, and what exists: rows beyond the truth are removed by the owner (`remove_from`).
 """
@@ -13,6 +13,7 @@ row), typing errors, and what exists: rows beyond the truth are removed by the o
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from homefire.errors import IndexBusy, IndexDamaged, InvalidRequest
 from homefire.index.hits import GROUP_BITS, Groups, Hit
 from homefire.index.identifiers import split_identifiers
 from homefire.index.packages import needed
-from homefire.index.query import MAX_QUERY, Atom, parse
+from homefire.index.query import MAX_QUERY, STOP_WORDS, Atom, parse
 from homefire.paths import from_os
 
 np = needed("numpy")
@@ -39,7 +40,8 @@ PREFIX_WORDS = 200
 # So few texts are a condition of the query itself; more are filtered from what is found.
 FEW_GROUPS = 512
 FIELDS = ("body", "name")
-_FOOTER = (1337).to_bytes(4, "little")
+_MAGIC = (1337).to_bytes(4, "little")
+_FOOTER = re.compile(rb'\{"version":\{[^{}]*\},"crc":(\d+)\}')
 _ENDINGS = ("ing", "ings", "ed", "es", "er", "ers", "ation", "ations", "ness", "ment", "ly", "able", "ability")
 
 
@@ -232,7 +234,8 @@ class _Built:
 
     def query(self, atoms: Sequence[Atom]) -> Any:
         """None if nothing could match: no atom that asks for something."""
-        must, must_not = [], []
+        must: list[Any] = []
+        must_not: list[Any] = []
         for atom in atoms:
             if not atom.sign:
                 self._wish(atom)
@@ -262,7 +265,7 @@ class _Built:
                 phrase = tantivy.Query.phrase_query(self._schema, field, tokens)
                 self._should[tuple(tokens), field] = tantivy.Query.boost_query(phrase, PHRASE_WEIGHT)
             if len(tokens) == 1 or atom.kind == "word":
-                for token in tokens:
+                for token in [token for token in tokens if token not in STOP_WORDS] or tokens:
                     self._should[token, field] = self._term(field, token)
 
     def _either(self, atom: Atom) -> Any:
@@ -316,6 +319,5 @@ def _changed(file: Path) -> bool:
     """Whether a file's bytes miss the checksum in its footer: JSON with the CRC, its length, a magic number."""
     data = file.read_bytes()
     length = int.from_bytes(data[-8:-4], "little")
-    if data[-4:] != _FOOTER or not 0 < length <= len(data) - 8:
-        return True
-    return f'"crc":{zlib.crc32(memoryview(data)[: -8 - length])}}}'.encode() not in data[-8 - length : -8]
+    footer = _FOOTER.fullmatch(data[-8 - length : -8]) if data[-4:] == _MAGIC else None
+    return footer is None or int(footer[1]) != zlib.crc32(memoryview(data)[: -8 - length])
