@@ -410,6 +410,29 @@ class FetchBusy(ClientError):
     default_step = "Wait for it, or end it."
 
 
+class IndexBusy(ClientError):
+    """Another process writes the same index, and there is one writer at a time."""
+
+    code = "index_busy"
+    status = 409
+    default_step = "Wait for it, or end it."
+
+
+class BadPattern(ClientError):
+    """A regular expression that cannot be read."""
+
+    code = "bad_pattern"
+    default_step = "Correct it (the syntax is that of Python's module re), or search for the text itself."
+
+
+class PatternTooSlow(ClientError):
+    """A regular expression or substring took longer, or more memory, than one search may: most likely the pattern explodes."""
+
+    code = "pattern_too_slow"
+    status = 422
+    default_step = "Write it without a repeat inside a repeat, with a word that must be there, or narrow the search."
+
+
 class PickleRefused(BadModelFile):
     """The file is, or may be, a Python pickle: reading it would run whatever program it holds."""
 
