@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import apsw
 
@@ -289,7 +289,7 @@ class KnowledgeRows:
                 holders = c.execute(
                     "SELECT DISTINCT collection, path FROM documents WHERE text = ?", (text,)
                 ).fetchall()
-                for holder, path in holders:
+                for holder, path in cast("list[tuple[int, bytes]]", holders):
                     _unread(c, holder, path)
             _forget(c, sorted(texts))
             return sorted(texts)
