@@ -83,7 +83,7 @@ class Knowledge:
         self.watch.nudge()
         return job
 
-    async def list(self) -> list[dict[str, Any]]:
+    async def all(self) -> list[dict[str, Any]]:
         """Every collection as it is shown."""
         return [await self._view(row) for row in await self.rows.all()]
 

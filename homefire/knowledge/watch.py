@@ -27,7 +27,7 @@ class Watch:
     """One task for each watched folder."""
 
     def __init__(self, rows: KnowledgeRows, ingestion: Ingestion, home: Path) -> None:
-        self._home = os.path.join(home.absolute(), "")
+        self._home = f"{home.absolute()}{os.sep}"
         self._rows = rows
         self._ingestion = ingestion
         self._wake = asyncio.Event()
