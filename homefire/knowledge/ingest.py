@@ -35,6 +35,7 @@ from homefire.errors import (
     CannotIngest,
     CollectionExists,
     HomefireError,
+    InternalError,
     InvalidRequest,
     TaskDied,
     UnknownCollection,
@@ -246,6 +247,11 @@ class Ingestion:
                 log.warning("ingesting '%s': %s", job.collection, problem.message)
                 job.error = problem.envelope()["error"]
                 await self._stopped(job, problem.message)
+                self._end(job, "failed")
+            except Exception as defect:  # one run's, whatever it is: the queue goes on
+                log.exception("ingesting '%s' fell over", job.collection)
+                job.error = InternalError(f"Ingesting fell over: {type(defect).__name__}.").envelope()["error"]
+                await self._stopped(job, "it fell over")
                 self._end(job, "failed")
             finally:
                 self._running = None
