@@ -13,6 +13,7 @@ row), typing errors, and what exists: rows beyond the truth are removed by the o
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 import zlib
@@ -41,7 +42,7 @@ PREFIX_WORDS = 200
 FEW_GROUPS = 512
 FIELDS = ("body", "name")
 _MAGIC = (1337).to_bytes(4, "little")
-_FOOTER = re.compile(rb'\{"version":\{[^{}]*\},"crc":(\d+)\}')
+_FOOTER = re.compile(rb'\{"version":\{(?:"[a-z_]+":\d+,?)+\},"crc":(\d+)\}')
 _ENDINGS = ("ing", "ings", "ed", "es", "er", "ers", "ation", "ations", "ness", "ment", "ly", "able", "ability")
 
 
@@ -202,8 +203,15 @@ class Words:
             return self._found(searcher, built, limit, allowed)
 
     def check(self) -> list[str]:
-        """Names of the index's files whose bytes are not those that were written."""
-        return [file.name for file in sorted(self._folder.glob("[!.]*.*")) if file.suffix != ".json" and _changed(file)]
+        """Names of the index's files whose bytes are not those that were written. Reads everything; not while it is written."""
+        if not (self._folder / "meta.json").exists():
+            return []
+        try:
+            segments = json.loads((self._folder / "meta.json").read_bytes())["segments"]
+            files = [file for segment in segments for file in _files(self._folder, segment)]
+        except (ValueError, TypeError, KeyError):
+            return ["meta.json"]
+        return [file.name for file in files if _changed(file)]
 
     def _among(self, query: Any, allowed: Groups) -> Any:
         terms = tantivy.Query.term_set_query(self._index.schema, "group", [int(group) for group in allowed])
@@ -315,9 +323,20 @@ def _in_sorted(values: Any, allowed: Groups) -> Any:
     return allowed[places] == values
 
 
+def _files(folder: Path, segment: dict[str, Any]) -> list[Path]:
+    """The files of a segment; what a killed writer left of others is in nobody's way."""
+    number = segment["segment_id"].replace("-", "")
+    deletes = segment.get("deletes")
+    gone = {f"{number}.{deletes['opstamp']}.del"} if deletes else set()
+    return [folder / name for name in sorted({file.name for file in folder.glob(f"{number}.*[!l]")} | gone)]
+
+
 def _changed(file: Path) -> bool:
     """Whether a file's bytes miss the checksum in its footer: JSON with the CRC, its length, a magic number."""
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return True
     length = int.from_bytes(data[-8:-4], "little")
     footer = _FOOTER.fullmatch(data[-8 - length : -8]) if data[-4:] == _MAGIC else None
     return footer is None or int(footer[1]) != zlib.crc32(memoryview(data)[: -8 - length])
