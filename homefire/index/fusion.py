@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from homefire.index.hits import Hit
@@ -28,6 +28,8 @@ PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _TEXT_READ = 4000  # characters of a chunk that are looked at for the distance of words
+_WANTED = 12  # words of a query that are looked for
+_WORD = 6  # characters from the beginning of a word to the next, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def fuse(
 def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str, reserve: int = RESERVE) -> list[Fused]:
     """The same chunks in a new order: words of the query close together, in the name, and new texts rise a little. Chunks
     without features keep their score."""
-    wanted = [token for token in dict.fromkeys(tokens(query)) if token not in STOP_WORDS]
+    wanted = [token for token in dict.fromkeys(tokens(query)) if token not in STOP_WORDS][:_WANTED]
     better = []
     for one in fused:
         known = features.get(one.id)
@@ -89,7 +91,7 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
             better.append(replace(one, kept=False))
             continue
         added = {
-            "proximity": PROXIMITY * proximity(wanted, tokens(known.text[:_TEXT_READ])),
+            "proximity": PROXIMITY * proximity(wanted, known.text[:_TEXT_READ]),
             "name": NAME * _share(wanted, tokens(known.name)),
             "recency": 0.0 if known.age is None else RECENCY * math.exp(-max(known.age, 0) / (30 * _DAY)),
         }
@@ -118,25 +120,39 @@ def tokens(text: str) -> list[str]:
     return [_rough(token.lower()) for token in _TOKEN.findall(text)]
 
 
-def proximity(wanted: Sequence[str], text: Sequence[str]) -> float:
+def proximity(wanted: Sequence[str], text: str) -> float:
     """1 if all wanted words stand side by side, less the further apart and the fewer of them; 0 for fewer than two."""
-    asked = set(wanted)
-    if len(asked) < 2:
+    if len(wanted) < 2:
         return 0.0
-    places = [(place, token) for place, token in enumerate(text) if token in asked]
-    present = len({token for _, token in places})
+    places = sorted(_places(wanted, text))
+    present = len({word for _, word in places})
     if present < 2:
         return 0.0
     counts: dict[str, int] = {}
     shortest, low = len(text), 0
-    for place, token in places:
-        counts[token] = counts.get(token, 0) + 1
+    for place, word in places:
+        counts[word] = counts.get(word, 0) + 1
         while counts[places[low][1]] > 1:
             counts[places[low][1]] -= 1
             low += 1
         if len(counts) == present:
-            shortest = min(shortest, place - places[low][0] + 1)
-    return present / len(asked) * present / shortest
+            shortest = min(shortest, place - places[low][0])
+    between = shortest / _WORD - (present - 1)
+    return present / len(wanted) * present / (present + max(between, 0))
+
+
+def _places(wanted: Sequence[str], text: str) -> Iterator[tuple[int, str]]:
+    """Where words of the text begin with a wanted one, also behind a hump or an underscore. By `find`, which is quick."""
+    low = text.lower()
+    humps = len(low) == len(
+        text
+    )  # a few letters become two in lower case: then places of one are not those of the other
+    for word in wanted:
+        at = low.find(word)
+        while at >= 0:
+            if not at or not low[at - 1].isalnum() or (humps and text[at].isupper() and not text[at - 1].isupper()):
+                yield at, word
+            at = low.find(word, at + 1)
 
 
 def _share(wanted: Sequence[str], found: Sequence[str]) -> float:

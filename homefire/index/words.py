@@ -38,8 +38,9 @@ NAME_WEIGHT, PHRASE_WEIGHT = 1.5, 2.0
 LONGEST_WORD = 128
 # A prefix is looked up as the words it stands for; where there are more of them, as a pattern without their weights.
 PREFIX_WORDS = 200
-# So few texts are a condition of the query itself; more are filtered from what is found.
-FEW_GROUPS = 512
+# So few texts are a condition of the query itself (about 1 µs each); more are filtered from what is found, which is asked for again
+# with more places until enough is left.
+FEW_GROUPS, MORE_PLACES = 4096, 4
 FIELDS = ("body", "name")
 _MAGIC = (1337).to_bytes(4, "little")
 _FOOTER = re.compile(rb'\{"version":\{(?:"[a-z_]+":\d+,?)+\},"crc":(\d+)\}')
@@ -219,7 +220,7 @@ class Words:
         return tantivy.Query.boolean_query([(must, query), (must, tantivy.Query.const_score_query(terms, 0.0))])
 
     def _found(self, searcher: Any, query: Any, limit: int, allowed: Groups | None) -> list[Hit]:
-        asked = limit
+        asked = limit if allowed is None else limit * MORE_PLACES
         while True:
             # Without counting, texts that cannot reach the best are skipped.
             found = searcher.search(query, asked, count=False).hits
@@ -230,7 +231,7 @@ class Words:
                 kept = [hit for hit, good in zip(kept, _in_sorted(groups, allowed), strict=True) if good]
             if len(kept) >= limit or len(found) < asked:
                 return sorted(kept, key=lambda hit: (-hit.score, hit.id))[:limit]
-            asked *= 8
+            asked *= MORE_PLACES
 
 
 class _Built:

@@ -151,12 +151,29 @@ def test_recency_fades() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [("a b c", 1.0), ("a x b x c", 0.6), ("a b x x x", 2 / 3), ("a a a", 0.0), ("x", 0.0), ("c x x a b c", 1.0)],
+    ("text", "low", "high"),
+    [
+        ("open files limit", 1, 1),
+        ("the maxOpenFiles_limit", 0.9, 1),
+        ("OPENED the filing and so the LIMITS", 0.5, 0.9),
+        ("open files", 0.66, 0.67),
+        ("open " + "x " * 500 + "files " + "x " * 500 + "limit", 0, 0.05),
+        ("open files " + "x " * 500 + " limit, open, files", 0.9, 1),
+        ("open open open", 0, 0),
+        ("reopen profiles unlimited", 0, 0),
+        ("", 0, 0),
+    ],
 )
-def test_proximity(text: str, value: float) -> None:
-    assert proximity(["a", "b", "c"], text.split()) == pytest.approx(value)
-    assert proximity(["a"], text.split()) == 0
+def test_proximity(text: str, low: float, high: float) -> None:
+    wanted = tokens("open files limit")
+    assert low <= proximity(wanted, text) <= high
+    assert proximity(wanted[:1], text) == 0
+
+
+def test_a_query_of_marks_is_no_pattern() -> None:
+    made = fuse({"words": hits([1, 2])})
+    for query in ("", "***", "a|b (", "\\d+ [", "日本 *"):
+        assert len(rerank(made, {1: Features("a b (c) \\d", "x")}, query)) == 2
 
 
 def test_tokens() -> None:
