@@ -77,8 +77,10 @@ class LanceHnsw(LanceDB):
     """IVF_HNSW_SQ, one partition."""
 
     def build(self, rows: Any) -> None:
+        from lancedb.index import HnswSq  # type: ignore[import-not-found, unused-ignore]
+
         super().build(rows)
-        self._table.create_index(metric="cosine", index_type="IVF_HNSW_SQ", num_partitions=1)
+        self._table.create_index("vector", config=HnswSq(distance_type="cosine", num_partitions=1))
 
 
 ENGINES = {"chroma": Chroma, "lancedb": LanceDB, "lancedb_hnsw": LanceHnsw}

@@ -38,8 +38,8 @@ NAME_WEIGHT, PHRASE_WEIGHT = 1.5, 2.0
 LONGEST_WORD = 128
 # A prefix is looked up as the words it stands for; where there are more of them, as a pattern without their weights.
 PREFIX_WORDS = 200
-# So few texts are a condition of the query itself (about 1 µs each); more are filtered from what is found, which is asked for again
-# with more places until enough is left.
+# So few texts are a condition of the query itself (about 1 µs each); more are filtered from what is found, which is asked for
+# again with more places until enough is left.
 FEW_GROUPS, MORE_PLACES = 4096, 4
 FIELDS = ("body", "name")
 _MAGIC = (1337).to_bytes(4, "little")

@@ -113,7 +113,7 @@ def test_a_text_longer_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(made.matches) == 500
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.text("abé\n", max_size=8), min_size=1, max_size=6),
     st.sampled_from(
