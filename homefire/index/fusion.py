@@ -24,6 +24,7 @@ WEIGHTS: Mapping[str, float] = {"words": 1.0, "meaning": 1.5}
 WORDS = "words"
 FIRST, RESERVE = 10, 3
 # What the re-ranker may add at most; from one place to the next in a list it is about 0.01, at the first 0.14 with weight 1.5.
+# It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
