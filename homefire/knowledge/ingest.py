@@ -131,6 +131,7 @@ class Ingestion:
         self._work: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
+        self._naming = asyncio.Lock()  # two that ask for one folder at once are one collection
 
     async def open(self) -> None:
         """Runs that the last daemon did not end are taken up again."""
@@ -152,7 +153,8 @@ class Ingestion:
     ) -> Job:
         """Asks for a run over `root`. Raises CannotIngest, CollectionExists, InvalidRequest."""
         root = await asyncio.to_thread(_real, root)
-        row = await self._collection(root, name)
+        async with self._naming:
+            row = await self._collection(root, name)
         if watch is not None and watch != row.watch:
             await self._rows.set_watch(row.id, watch)
         known = self._jobs.get(row.name)
