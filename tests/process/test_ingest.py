@@ -75,8 +75,9 @@ async def done(knowledge: Knowledge, root: Path, name: str | None = None, **opti
 
 async def meant(knowledge: Knowledge, name: str) -> None:
     async with asyncio.timeout(30):
-        while (await knowledge.show(name))["meaning"]["state"] != "ready":
-            await asyncio.sleep(0.02)  # noqa: ASYNC110  # a background job's state has no event
+        # A background job's state has no event.
+        while (await knowledge.show(name))["meaning"]["state"] != "ready":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def paths_of(knowledge: Knowledge, text: str, **options: Any) -> list[str]:
@@ -121,7 +122,7 @@ def test_words_meaning_patterns_and_places(tmp_path: Path, folder: Path) -> None
             assert found.label == "Garage > Repairs" and "words" in found.why["lists"]
             assert await paths_of(knowledge, r"^Ber\w+,\d", mode="pattern") == ["data.csv:3"]
             assert await paths_of(knowledge, "return", mode="words", filter=Filter(path="code/sa*")) == [
-                "code/same.py:1"
+                "code/same.py:3"
             ]
             assert await paths_of(knowledge, "return", mode="pattern", filter=Filter(language="rust")) == []
             seen = await knowledge.excerpt("notes", "cars.md", 5, 2)
