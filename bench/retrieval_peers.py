@@ -1,7 +1,7 @@
 """Chroma and LanceDB for `bench retrieval --peers`: a program of its own, in an environment of its own.
 
 `python retrieval_peers.py FOLDER ROWS WIDTH` maps FOLDER/rows.f32 and FOLDER/questions.f32 and answers orders, a line of JSON
-each: {"engine", "do": "build"} and {"engine", "do": "search", "filtered": bool}. An answer is a line of JSON:
+each: {"engine", "do": "build"} and {"engine", "do": "search", "filtered": bool, "count": int}. An answer is a line of JSON:
 `{"cpu_s", "wall_s"}`, or `{"ms": [...], "ids": [[...], ...]}` with ten row numbers for each question.
 
 Promises: the settings are the ones their documents recommend for this size (see each class); every tenth row is allowed where a
@@ -102,7 +102,7 @@ def main(folder: Path, count: int, width: int) -> None:
             answer = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - began}
         else:
             times, found = [], []
-            for question in questions:
+            for question in questions[: order["count"]]:
                 began = time.perf_counter()
                 found.append(made[name].search(question, order["filtered"]))
                 times.append(1000 * (time.perf_counter() - began))
