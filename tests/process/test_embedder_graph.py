@@ -1,8 +1,8 @@
 """MiniLM as an ONNX graph in a whole daemon: made, measured, chosen, and its vectors against BERT's own definition.
 
 Promises: the daemon's own use of vectors begins in llama.cpp, measures beside it, and goes on in the engine that the verdict
-names; the graph's vectors keep a mean cosine of 0.985 and none is under 0.95 on texts of nine languages; who asks for the model by name
-still gets the file's own vectors.
+names; the graph's vectors keep a mean cosine of 0.985 and none is under 0.95 on texts of nine languages; who asks for the model
+by name still gets the file's own vectors.
 Does not cover: how much faster it is (`docs/log.md`; the verdict says it for this machine).
 """
 
