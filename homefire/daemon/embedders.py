@@ -26,20 +26,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from homefire.daemon.handed import identity
 from homefire.engines.builds import processor_mark
 from homefire.engines.engine import Engine
-from homefire.errors import HomefireError, UnknownModel
+from homefire.errors import HomefireError, PackageMissing, UnknownModel, UnsupportedModel
 from homefire.hardware import detect
-from homefire.knowledge.needs import Provider
+from homefire.knowledge.meaning import Provider
 from homefire.messages import EmbeddingRequest
 from homefire.models import task
+from homefire.models.gguf import read_header
 from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
 from homefire.models.quality_child import TEXTS
-from homefire.paths import from_os, make_private_folder
+from homefire.paths import make_private_folder
 from homefire.residency import Keeper
 
 log = logging.getLogger("homefire.embedders")
@@ -60,7 +60,6 @@ class Verdict:
     onnx: float = 0.0
     llamacpp: float = 0.0
     cosine: float = 0.0
-    width: int = 0
 
 
 class Embedders:
@@ -80,6 +79,7 @@ class Embedders:
         self._keeper, self._library, self._roles = keeper, library, roles
         self._folder, self._build, self._walls = folder, build, walls
         self._measuring: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, Verdict] = {}
 
     def graph(self, name: str) -> Path | None:
         """The graph that an engine of this name runs; None if it runs the model's own file. Raises UnknownModel."""
@@ -97,25 +97,30 @@ class Embedders:
         except (OSError, ValueError, TypeError):
             return None
 
-    async def provider(self) -> Provider | None:
-        """As `Embed.provider`. Begins to measure where that was not done yet; until then the model's own file answers."""
-        if (model := self._model()) is None:
-            return None
-        found = self.verdict(model)
-        if found is None:
-            self._measure_beside(model)
-        graph = found is not None and found.engine == "onnx" and self._file(model, "onnx").is_file()
-        width = found.width if found is not None and found.width else len((await self.vectors(["x"], True))[0]) // 4
-        tag = hashlib.sha256(" ".join([*identity(model), GRAPH if graph else ""]).encode()).hexdigest()[:16]
-        return Provider(tag, width, model.name + (GRAPH if graph else ""))
+    async def providers(self) -> Sequence[Provider]:
+        """As `Embed.providers`. A model that was not measured yet is measured now, and is none until that is done: what it would
+        make before might have to be made again."""
+        found: list[Provider] = []
+        for model in self._models():
+            verdict = self._failed.get(model.name) or self.verdict(model)
+            if verdict is None:
+                self._measure_beside(model)
+                continue
+            width = await asyncio.to_thread(width_of, model.path)
+            names = [model.name + GRAPH] if self._has_graph(model, verdict) else []
+            found += [Provider(self._tag(model, name), name, width) for name in (*names, model.name)]
+        return found
 
-    async def vectors(self, texts: Sequence[str], urgent: bool) -> Sequence[bytes]:
-        """As `Embed.vectors`. Raises UnknownModel without an embedding model, and what `Keeper.ensure` raises."""
-        if (model := self._model()) is None:
-            raise UnknownModel("No embedding model is here.", "Get one: homefire models pull all-minilm-l6-v2")
-        found = self.verdict(model)
-        graph = found is not None and found.engine == "onnx" and self._file(model, "onnx").is_file()
-        return await self._ask(model.name + GRAPH if graph else model.name, texts, urgent)
+    async def vectors(self, tag: str, texts: Sequence[str], urgent: bool) -> Sequence[bytes]:
+        """As `Embed.vectors`. Raises UnknownModel for a tag that no model here has, and what `Keeper.ensure` raises."""
+        names = ((name, model) for model in self._models() for name in (model.name + GRAPH, model.name))
+        name = next((name for name, model in names if self._tag(model, name) == tag), None)
+        if name is None:
+            raise UnknownModel(
+                "The embedding model is not here any more.", "Get it again, or choose another for the role embed."
+            )
+        async with await self._keeper.ensure(name, key="" if urgent else KEY, cost=len(texts)) as lease:
+            return (await lease.engine.embed(EmbeddingRequest(name, tuple(texts), truncate=True))).vectors
 
     async def settled(self) -> None:
         """Returns when nothing is being measured."""
@@ -129,19 +134,22 @@ class Embedders:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _model(self) -> Model | None:
-        """The local model with the role embed, else the only one there is."""
+    def _models(self) -> list[Model]:
+        """The embedding models here, first the one with the role embed."""
         here = [model for model in self._library.all() if model.facts.kind == "embedding"]
         chosen = self._roles.roles()["embed"]
-        return next((each for each in here if each.name == chosen), here[0] if len(here) == 1 else None)
+        return sorted(here, key=lambda model: model.name != chosen)
 
     def _file(self, model: Model, ending: str) -> Path:
         words = " ".join([*identity(model), self._build(), _runtime(), processor_mark()])
         return self._folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.{ending}"
 
-    async def _ask(self, name: str, texts: Sequence[str], urgent: bool) -> Sequence[bytes]:
-        async with await self._keeper.ensure(name, key="" if urgent else KEY, cost=len(texts)) as lease:
-            return (await lease.engine.embed(EmbeddingRequest(name, tuple(texts), truncate=True))).vectors
+    def _has_graph(self, model: Model, verdict: Verdict) -> bool:
+        return verdict.engine == "onnx" and self._file(model, "onnx").is_file()
+
+    def _tag(self, model: Model, name: str) -> str:
+        how = f"graph {_bits()}" if name.endswith(GRAPH) else "own"
+        return hashlib.sha256(" ".join([*identity(model), how]).encode()).hexdigest()[:16]
 
     def _measure_beside(self, model: Model) -> None:
         if model.name not in self._measuring:
@@ -153,14 +161,16 @@ class Embedders:
         try:
             make_private_folder(self._folder)
             found = await self._compare(model)
-        except HomefireError as problem:
+        except (PackageMissing, UnsupportedModel) as problem:
             found = Verdict("llama.cpp", problem.message)
-        except OSError as problem:
-            found = Verdict("llama.cpp", from_os(problem, self._folder).message)
+        except HomefireError as problem:  # no memory, no disk: another daemon may have more luck
+            found = self._failed[model.name] = Verdict("llama.cpp", problem.message)
         log.info("'%s' makes vectors in %s: %s", model.name, found.engine, found.why)
         if found.engine != "onnx":
             await self._keeper.unload(model.name + GRAPH)
             self._file(model, "onnx").unlink(missing_ok=True)
+        if model.name in self._failed:
+            return
         with contextlib.suppress(OSError):  # measured once more then
             part = self._file(model, "json").with_suffix(".new")
             part.write_text(json.dumps(asdict(found)), "utf-8")
@@ -168,10 +178,9 @@ class Embedders:
 
     async def _compare(self, model: Model) -> Verdict:
         """Makes the graph and runs both. Raises PackageMissing, UnsupportedModel and what loading raises."""
-        bits = 8 if VNNI & {*detect().instructions} else 7
         target, walls = self._file(model, "onnx"), (model.path,) if self._walls() else None
-        arguments = {"source": str(model.path), "bits": bits}
-        made = await task.run("homefire.daemon.graph_child", arguments, target, readable=walls)
+        arguments = {"source": str(model.path), "bits": _bits()}
+        await task.run("homefire.daemon.graph_child", arguments, target, readable=walls)
         texts = [each for text in TEXTS for each in re.split(r"(?<=[.!?])\s+", text)]
         async with (
             await self._keeper.ensure(model.name, key=KEY) as own,
@@ -180,9 +189,7 @@ class Embedders:
             slow, fast, cosine = await compare(own.engine, graph.engine, texts)
         said = f"{fast:,.0f} texts a second as a graph, {slow:,.0f} in llama.cpp, mean cosine {cosine:.4f}"
         better = fast >= LEAST_GAIN * slow and cosine >= LEAST_COSINE
-        return Verdict(
-            "onnx" if better else "llama.cpp", said, round(fast), round(slow), round(cosine, 4), made["width"]
-        )
+        return Verdict("onnx" if better else "llama.cpp", said, round(fast), round(slow), round(cosine, 4))
 
 
 async def compare(own: Engine, graph: Engine, texts: Sequence[str]) -> tuple[float, float, float]:
@@ -211,6 +218,11 @@ def _runtime() -> str:
         return "none"
 
 
-def shown(found: Verdict | None) -> dict[str, Any] | None:
-    """For `homefire models show`."""
-    return None if found is None else asdict(found)
+def _bits() -> int:
+    return 8 if VNNI & {*detect().instructions} else 7
+
+
+def width_of(path: Path) -> int:
+    """Numbers in a vector, as the model's file says. Raises BadModelFile, InvalidRequest."""
+    header = read_header(path)
+    return int(header.keys.get(f"{header.architecture}.embedding_length", 0))

@@ -6,30 +6,7 @@ Promises: Protocols and their values only. Does not cover: who stands behind the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """What makes vectors now. `tag` tells model, arithmetic and normalisation from every other; vectors of two tags are never
-    compared. `width`: values in a vector."""
-
-    tag: str
-    width: int
-    name: str
-
-
-class Embed(Protocol):
-    """Makes vectors."""
-
-    async def provider(self) -> Provider | None:
-        """Who makes them now; None: nobody."""
-        ...
-
-    async def vectors(self, texts: Sequence[str], urgent: bool) -> Sequence[bytes]:
-        """Float32, little endian, of length one, in order; a text that is too long is cut. `urgent`: a person waits."""
-        ...
 
 
 class Count(Protocol):
