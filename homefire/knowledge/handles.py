@@ -3,7 +3,7 @@
     "blob:9f2c...:1024-4096"   bytes 1024 to 4096 of the blob with this digest (blake2b, 128 bits, hexadecimal)
     "blob:9f2c..."             all of it
 
-Promises: a handle names the same bytes for ever; one that names nothing raises StaleHandle, it never gives other bytes.
+Promises: a handle names the same bytes for ever; one that names nothing raises UnknownDocument, it never gives other bytes.
 Does not cover: handles of search results ("kb:..."): knowledge itself opens those, as another `Sources`.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from homefire.errors import InvalidRequest, StaleHandle
+from homefire.errors import InvalidRequest, UnknownDocument
 from homefire.paths import from_os, make_private_folder
 
 _FORM = re.compile(r"blob:([0-9a-f]{32})(?::(\d{1,15})-(\d{1,15}))?")
@@ -65,7 +65,7 @@ class Sources(Protocol):
         ...
 
     def open(self, handle: Handle) -> Source:
-        """All of the blob that the handle names. Raises StaleHandle."""
+        """All of the blob that the handle names. Raises UnknownDocument."""
         ...
 
     def forget(self, handle: Handle) -> None:
@@ -108,7 +108,7 @@ class FolderSources:
                 size = file.seek(0, 2)
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
         except OSError:
-            raise StaleHandle(f"Nothing is kept under '{handle}' any more.") from None
+            raise UnknownDocument(f"Nothing is kept under '{handle}' any more.") from None
         return Source(data, facts.kind, facts.name, facts.language)
 
     def forget(self, handle: Handle) -> None:
