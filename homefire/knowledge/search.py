@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 Mode = Literal["all", "words", "meaning", "pattern"]
 # Chunks that each list brings to the fusion, and results that may be asked for.
 LIST, MOST = 100, 200
+# Of the fused, so many more than are asked for are read and ranked again: a chunk from farther down cannot rise into the answer.
+AHEAD = 15
 # Matches of a pattern that are looked at.
 SCANNED = 1000
 LONGEST_QUESTION = 10_000
@@ -96,7 +98,7 @@ class _Look:
         self._allowed: dict[int, Any] = {}
         self._allowed_sets: list[set[int]] = []
         self._at: dict[int, tuple[int, int]] = {}
-        self._wanted: list[str] = []
+        self._wanted: list[bytes] = []
         self._began = time.perf_counter()
 
     async def results(self) -> Results:
@@ -221,10 +223,11 @@ class _Look:
 
     async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
         from homefire.index.fusion import Features, fuse, rerank, tokens
+        from homefire.index.query import STOP_WORDS
 
         started = time.perf_counter()
-        self._wanted = tokens(self._asked.text)
-        fused = fuse(lists)[: max(LIST, self._asked.limit)]
+        self._wanted = [each.encode() for each in dict.fromkeys(tokens(self._asked.text)) if each not in STOP_WORDS]
+        fused = fuse(lists)[: self._asked.limit + AHEAD]
         rows = await self._rows.pieces([each.id for each in fused], SHIFT, PIECE.size)
         texts = list(dict.fromkeys(row.text.id for row in rows.values()))
         held = await self._rows.holders([each.id for each in collections], texts, self._asked.filter)
@@ -282,13 +285,10 @@ class _Look:
     def _line_in(self, fused: Any, said: bytes, start: int) -> int:
         """Which line of a piece fits best, from 0: the match of a pattern, else the first with most of the question's words, else
         the nearest window's."""
-        from homefire.index.fusion import tokens
-
         at = self._at.get(fused.id)
         if at is not None and self._asked.mode == "pattern":
             return said[: max(0, at[0] - start)].count(b"\n")
-        wanted = set(self._wanted)
-        counts = [len(wanted.intersection(tokens(each.decode("utf-8", "replace")))) for each in said.split(b"\n")]
+        counts = [sum(each in line for each in self._wanted) for line in said.lower().split(b"\n")]
         if max(counts) > 0 and "words" in fused.places:
             return counts.index(max(counts))
         return said[: max(0, at[0] - start)].count(b"\n") if at is not None else 0
