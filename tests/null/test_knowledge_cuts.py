@@ -1,6 +1,7 @@
 """Properties of cutting: whatever a text is, its pieces cover it and its windows lie inside of them.
 
-Promises: each rule is tried on texts that Hypothesis makes of the parts that are awkward (CRLF, NUL, long lines, signs of syntax).
+Promises: each rule is tried on texts that Hypothesis makes of the parts that are awkward (CRLF, NUL, long lines, signs of
+syntax).
 Does not cover: which cuts are the good ones (bench needles and retrieval say).
 """
 
@@ -18,9 +19,43 @@ from homefire.knowledge.decode import parts_of
 from homefire.knowledge.reader import PART, Piece, Source
 from homefire.knowledge.windows import CODE, LONGEST, sentences, windows
 
-AWKWARD = ["\n", "\r\n", "\r", "\n\n", " ", "\t", "\0", '"', "\\", ",", "{", "}", "[", "]", "# ", "## Two\n", "```\n", "===\n", "a",
-           "word ", "The vault code of the Oslo office is 12345. ", "é", "文字", "。", "😀", "def f(x):\n    return x\n", "class A:\n",
-           "/* c */", "// c\n", "x = 1\n", "x" * 900, "y " * 900, "1,2,3\n", '"a\nb",2\n', ";"]  # fmt: skip
+AWKWARD = [
+    "\n",
+    "\r\n",
+    "\r",
+    "\n\n",
+    " ",
+    "\t",
+    "\0",
+    '"',
+    "\\",
+    ",",
+    "{",
+    "}",
+    "[",
+    "]",
+    "# ",
+    "## Two\n",
+    "```\n",
+    "===\n",
+    "a",
+    "word ",
+    "The vault code of the Oslo office is 12345. ",
+    "é",
+    "文字",
+    "。",
+    "😀",
+    "def f(x):\n    return x\n",
+    "class A:\n",
+    "/* c */",
+    "// c\n",
+    "x = 1\n",
+    "x" * 900,
+    "y " * 900,
+    "1,2,3\n",
+    '"a\nb",2\n',
+    ";",
+]
 texts = st.lists(st.sampled_from(AWKWARD) | st.text(max_size=20), max_size=60).map(
     lambda parts: "".join(parts).encode("utf-8", "replace")
 )
@@ -184,8 +219,8 @@ def test_a_sentence_is_a_window_of_its_own_wherever_it_stands(around: str) -> No
 
 
 def test_a_wrapped_sentence_is_one_window_and_a_repeated_one_counts_once() -> None:
-    data = b"A sentence that is wrapped because its\nwriter keeps lines short, ends here.\nA sentence that is wrapped because its\n"
-    data += b"writer keeps lines short, ends here.\n"
+    sentence = b"A sentence that is wrapped because its\nwriter keeps lines short, ends here.\n"
+    data = sentence * 2
     assert len(windows(data, cut.prose(data))) == 1
 
 
