@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import homefire
+from homefire.daemon.embedders import GRAPH, Embedders
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
@@ -138,6 +139,9 @@ class Daemon:
         )  # fmt: skip
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
+        )
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
         )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
         self.hook = restart_hook(settings.restart_hook, paths)
@@ -270,6 +274,7 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
+        await self.embedders.close()
         await self.builder.close()
         await self.pulls.close()
         await self.far.close()
@@ -390,7 +395,7 @@ class Daemon:
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
-        trial = self.tuner.trial(name)
+        trial = None if name.endswith(GRAPH) else self.tuner.trial(name)
         way = trial or (self.tuned.way(model.name) if chats else Tuning())
         threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
         batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
@@ -415,6 +420,7 @@ class Daemon:
             logical_batch=logical,
             walls=self._walls,
             program=self.builds.program(),
+            graph=self.embedders.graph(name),
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:

@@ -238,6 +238,13 @@ class StoreDamaged(MachineError):
     default_step = "Keep the file; move homefire.db away to start anew, and report what happened."
 
 
+class IndexDamaged(MachineError):
+    """Files of an index of words or vectors are torn, changed, or of another version. They can be made again from the texts."""
+
+    code = "index_damaged"
+    default_step = "Make it again from its texts with: homefire knowledge verify NAME"
+
+
 class QuotaExceeded(MachineError):
     """The file would take more than the room that models may use."""
 
