@@ -16,7 +16,7 @@ from typing import Any
 
 from homefire.errors import HomefireError, IndexDamaged, StoreDamaged
 from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import Place
+from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, Filter, KnowledgeRows, TextRow
 
 PAGE = 500
@@ -60,8 +60,8 @@ class Checking:
             after = page[-1][0]
             for _, text in page:
                 if not await asyncio.to_thread(self._good, text):
-                    held = await self._rows.holders(collection.id, [text.id], Filter())
-                    report.damaged += [each.shown for each in held.get(text.id, [])]
+                    held = await self._rows.holders([collection.id], [text.id], Filter())
+                    report.damaged += [each.shown for _, each in held.get(text.id, [])]
                 report.texts, report.bytes = report.texts + 1, report.bytes + text.size
             if progress is not None:
                 progress(report.bytes, max(total, report.bytes))
@@ -84,7 +84,7 @@ class Checking:
         report.mended = True
 
     def _good(self, text: TextRow) -> bool:
-        place = Place(text.segment, text.start, text.size, text.lines, text.marks)
+        place = place_of(text)
         try:
             return hashlib.blake2b(self._shelves.volumes.view(place), digest_size=32).digest() == text.digest
         except StoreDamaged:

@@ -369,11 +369,11 @@ class _Conversation:
 
     async def _stored(self, after: int) -> list[talk.StoredText]:
         rows = await self._rows.live(self._row.id, after, STORED_AT_ONCE)
-        held = await self._rows.holders(self._row.id, [text.id for _, text in rows], Filter())
+        held = await self._rows.holders([self._row.id], [text.id for _, text in rows], Filter())
         return [
             talk.StoredText(
                 seq, text.id, (text.segment, text.start, text.size, text.lines, text.marks), text.labels, text.pieces,
-                held[text.id][0].shown if text.id in held else "",
+                held[text.id][0][1].shown if text.id in held else "",
             )
             for seq, text in rows
         ]  # fmt: skip
@@ -391,7 +391,9 @@ class _Conversation:
             for d in batch.documents
         ]  # fmt: skip
         ends = {segment: (text, lines) for segment, text, lines in batch.ends}
-        return await self._rows.commit(self._row, batch.number, ends, texts, documents)
+        return await self._rows.commit(
+            self._row, batch.number, ends, texts, documents, continued=frozenset(batch.continued)
+        )
 
 
 async def _frame(stream: asyncio.StreamReader) -> bytes | None:

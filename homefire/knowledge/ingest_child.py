@@ -42,6 +42,8 @@ BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 16 * 2**20, 1000, 3.0
 ASKED_FILES, ADDED_CHUNKS = 500, 1000
 REPORT_SECONDS = 0.2
 REBUILD_BYTES = 64 * 2**20
+# Clocks of file systems: most tick in some milliseconds, some in two seconds and then in whole ones.
+FINE_NS, COARSE_NS = 50_000_000, 2_000_000_000
 # Others are waiting for the processor; this can wait.
 NICENESS = 10
 
@@ -150,7 +152,7 @@ class Run:
         if self._order.full or not files:
             yield from files
             return
-        asked = talk.Files([(each.path, each.size, each.stamp) for each in files])
+        asked = talk.Files([(each.path, each.size, each.mtime_ns) for each in files])
         for each, same in zip(files, self._channel.ask(asked, talk.Fresh).unchanged, strict=True):
             if same:
                 self._progress.files += 1
@@ -166,23 +168,16 @@ class Run:
         if passed.code == "ignored":
             return
         self._progress.skipped += 1
-        self._gathered.documents.append(
-            talk.Document(
-                passed.path, "", shown(passed.path), "", "", "", 0, 0, 0, b"", -1, 1, "skipped", passed.code,
-                passed.message or REASONS[passed.code],
-            )
-        )  # fmt: skip
-        self._gathered.files += 1
+        self._gathered.passed(passed)
 
     def _take(self, read: Read) -> None:
-        self._progress.files += 1
-        self._progress.bytes += read.size
-        self._progress.now = shown(read.path)
-        if read.status == "skipped":
-            self._progress.skipped += 1
-        elif read.status == "failed":
-            self._progress.failed += 1
         self._gathered.take(read)
+        if read.status != "part":
+            self._progress.files += 1
+            self._progress.bytes += read.size
+            self._progress.now = shown(read.path)
+            self._progress.skipped += read.status == "skipped"
+            self._progress.failed += read.status == "failed"
         if self._gathered.full():
             self._flush()
         self._report()
@@ -191,16 +186,17 @@ class Run:
 
     def _flush(self) -> None:
         """What was gathered goes to the disk, then the daemon commits it."""
-        gathered, self._gathered = self._gathered, _Gathered()
-        if not gathered.documents:
+        gathered, self._gathered = self._gathered, _Gathered(self._gathered.unfinished)
+        documents, digests = gathered.documents()
+        if not documents:
             return
-        digests = list(gathered.texts)
         known = self._channel.ask(talk.Texts(digests), talk.Known).texts
         new: list[talk.NewText] = []
         numbers: list[int] = []
         rows: list[WordRow] = []
         again: list[int] = []
-        for (number, indexed), (signed, name, _) in zip(known, gathered.texts.values(), strict=True):
+        for (number, indexed), digest in zip(known, digests, strict=True):
+            signed, name = gathered.texts[digest]
             packed, labels = pack_pieces(signed.text.pieces[:MOST_PIECES])
             if not number:
                 number = self._next_text  # noqa: PLW2901
@@ -225,7 +221,7 @@ class Run:
         ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
         self._batch += 1
         self._words.commit(self._batch)
-        batch = talk.Batch(self._batch, ends, new, numbers, gathered.documents)
+        batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
         self._words.remove_groups(self._channel.ask(batch, talk.Committed).dead)
 
     # -- the index of words
@@ -269,46 +265,94 @@ class Run:
 
 
 class _Gathered:
-    """What the next batch will be."""
+    """What the next batch will be. `begun`: files of which an earlier batch took parts, and which still go on."""
 
-    def __init__(self) -> None:
-        self.documents: list[talk.Document] = []
-        self.texts: dict[bytes, tuple[Signed, str, int]] = {}
+    def __init__(self, begun: frozenset[bytes] = frozenset()) -> None:
         self.files = 0
+        self.texts: dict[bytes, tuple[Signed, str]] = {}
+        self._begun = set(begun)
+        self._rows: dict[bytes, list[tuple[talk.Document, bytes]]] = {}
+        self._open: set[bytes] = set(begun)
         self._bytes = 0
         self._began = time.monotonic()
 
     def full(self) -> bool:
         """Whether it is time."""
-        old = self.files > 0 and time.monotonic() - self._began > BATCH_SECONDS
+        old = bool(self._rows) and time.monotonic() - self._began > BATCH_SECONDS
         return self._bytes >= BATCH_BYTES or self.files >= BATCH_FILES or old
 
     def take(self, read: Read) -> None:
-        """A file that was looked at: a row for itself, and one for each text in it."""
-        self.files += 1
+        """An answer about a file."""
         name = shown(read.path)
-        whole = [each for each in read.texts if not each.text.entry]
-        if not whole or read.status != "read":
-            self._add(read, name, None)
+        rows = self._rows.setdefault(read.path, [])
+        if read.first or read.status in ("skipped", "failed"):  # what came of it before does not count
+            rows.clear()
+            self._begun.discard(read.path)
         for signed in read.texts:
-            self._add(read, name, signed)
+            rows.append(self._row(read, name, signed))
+        if read.status == "part":
+            self._open.add(read.path)
+            return
+        self.files += 1
+        self._open.discard(read.path)
+        if not any(document.entry == "" for document, _ in rows):
+            rows.append(self._row(read, name, None))
 
-    def _add(self, read: Read, name: str, signed: Signed | None) -> None:
+    def passed(self, passed: Passed) -> None:
+        """What is not read, with the reason."""
+        self.files += 1
+        reason = passed.message or REASONS[passed.code]
+        self._rows[passed.path] = [
+            (
+                talk.Document(
+                    passed.path, "", shown(passed.path), "", "", "", 0, 0, 0, b"", -1, 1, "skipped", passed.code, reason
+                ),
+                b"",
+            )
+        ]  # fmt: skip
+
+    def documents(self) -> tuple[list[talk.Document], list[bytes]]:
+        """All rows, and the digests of their texts, to whose places the rows point."""
+        places: dict[bytes, int] = {}
+        documents = []
+        for rows in self._rows.values():
+            for document, digest in rows:
+                if digest:
+                    document.text = places.setdefault(digest, len(places))
+                documents.append(document)
+        return documents, list(places)
+
+    @property
+    def continued(self) -> list[bytes]:
+        """Files whose earlier parts stay."""
+        return [path for path in self._rows if path in self._begun]
+
+    @property
+    def unfinished(self) -> frozenset[bytes]:
+        """Files that go on in the next batch."""
+        return frozenset(self._open)
+
+    def _row(self, read: Read, name: str, signed: Signed | None) -> tuple[talk.Document, bytes]:
         text = signed.text if signed is not None else None
         entry = text.entry if text is not None else ""
-        place, said = -1, f"{name}!{entry}" if entry else name
-        if signed is not None and text is not None and text.data:
-            if signed.digest not in self.texts:
-                self.texts[signed.digest] = (signed, said, len(self.texts))
-                self._bytes += len(text.data)
-            place = self.texts[signed.digest][2]
-        self.documents.append(
-            talk.Document(
-                read.path, entry, said, text.kind if text else read.kind, text.language if text else "",
-                text.title if text else "", read.size, read.stamp, read.mtime_ns, read.digest, place,
-                text.line if text else 1, read.status, read.code, read.message,
-            )
+        said, digest = f"{name}!{entry}" if entry else name, b""
+        if signed is not None and signed.text.data:
+            digest = signed.digest
+            if digest not in self.texts:
+                self.texts[digest] = (signed, said)
+                self._bytes += len(signed.text.data)
+        document = talk.Document(
+            read.path, entry, said, text.kind if text else read.kind, text.language if text else read.language,
+            text.title if text else "", read.size, _trusted(read.mtime_ns), read.mtime_ns, read.digest, -1,
+            text.line if text else 1, "read" if read.status == "part" else read.status, read.code, read.message,
         )  # fmt: skip
+        return document, digest
+
+
+def _trusted(mtime_ns: int) -> int:
+    """The file's time, or 0 if it is so fresh that a change within the same tick of the file system's clock would not show."""
+    tick = COARSE_NS if mtime_ns % 10**9 == 0 else FINE_NS
+    return mtime_ns if time.time_ns() - mtime_ns > tick else 0
 
 
 def _word_rows(

@@ -24,7 +24,7 @@ from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
 from homefire.knowledge.search import Question, Results, Search
 from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import Place, lines_file, text_file
+from homefire.knowledge.volumes import lines_file, place_of, text_file
 from homefire.knowledge.watch import Watch
 from homefire.paths import Paths
 from homefire.store import CollectionRow, DocumentRow, KnowledgeRows, Store
@@ -108,7 +108,7 @@ class Knowledge:
         text = await self.rows.text(document.text) if document is not None and document.text is not None else None
         if document is None or text is None:
             raise UnknownDocument(f"Nothing was taken in of '{path}' in '{name}'.", param="path")
-        place = Place(text.segment, text.start, text.size, text.lines, text.marks)
+        place = place_of(text)
         first = max(1, min(first, place.lines))
         last = min(place.lines, first + max(1, min(count, MOST_LINES)) - 1)
 

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from homefire.errors import HomefireError, IndexDamaged, PackageMissing
 from homefire.knowledge.packing import number_of, unpack_windows
 from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import Place
+from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, KnowledgeRows, SpaceRow, TextRow
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ class Meaning:
             packed = unpack_windows(text.windows)
             if place and len(found) + len(packed) > STEP_WINDOWS:
                 return step[:place], found
-            data = self._shelves.volumes.view(Place(text.segment, text.start, text.size, text.lines, text.marks))
+            data = self._shelves.volumes.view(place_of(text))
             for start, end, piece in packed:
                 said = bytes(data[start:end]).decode("utf-8", "replace").strip()[:LONGEST_WINDOW]
                 if said:

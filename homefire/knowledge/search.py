@@ -15,23 +15,28 @@ Does not cover: whether a text may be trusted: it may not (`safety/`).
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from homefire.errors import HomefireError, IndexDamaged, InvalidRequest
+from homefire.errors import HomefireError, IndexDamaged, InvalidRequest, StoreDamaged
 from homefire.knowledge.found import Found
 from homefire.knowledge.meaning import Embed, Provider
+from homefire.knowledge.packing import PIECE, SHIFT, number_of
 from homefire.knowledge.shelves import Shelves
-from homefire.store import CollectionRow, Filter, KnowledgeRows, SpaceRow
+from homefire.knowledge.volumes import place_of, text_file
+from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["all", "words", "meaning", "pattern"]
 # Chunks that each list brings to the fusion, and results that may be asked for.
 LIST, MOST = 100, 200
+# Matches of a pattern that are looked at.
+SCANNED = 1000
 LONGEST_QUESTION = 10_000
 
 
@@ -89,6 +94,8 @@ class _Look:
         self._notes: list[str] = []
         self._times: dict[str, float] = {}
         self._allowed: dict[int, Any] = {}
+        self._allowed_sets: list[set[int]] = []
+        self._at: dict[int, tuple[int, int]] = {}
         self._began = time.perf_counter()
 
     async def results(self) -> Results:
@@ -116,6 +123,8 @@ class _Look:
         for each in collections:
             texts = await self._rows.allowed(each.id, self._asked.filter)
             self._allowed[each.id] = np.array(texts, np.uint64)
+            if self._asked.mode == "pattern":
+                self._allowed_sets.append(set(texts))
         self._note_time("filter", started)
 
     async def _words(self, collections: Sequence[CollectionRow]) -> list[Any]:
@@ -176,10 +185,97 @@ class _Look:
         return chosen
 
     async def _pattern(self, collections: Sequence[CollectionRow]) -> list[Any]:
-        raise NotImplementedError
+        """Chunks in which the pattern matches, in the order of the volumes; each hit's score falls with its place."""
+        from homefire.index.hits import Hit
+        from homefire.index.scan import Pattern, scan
+
+        started = time.perf_counter()
+        texts = await self._rows.places([each.id for each in collections])
+        texts = [row for row in texts if self._may(row)]
+        segments = sorted({row.segment for row in texts})
+        files = [text_file(self._shelves.volumes.folder, segment) for segment in segments]
+        spans = [(segments.index(row.segment), row.start, row.start + row.size) for row in texts]
+        pattern = Pattern(self._asked.text, regex=not self._asked.literal, ignore_case=self._asked.ignore_case)
+        found = await asyncio.to_thread(scan, files, spans, pattern, SCANNED)
+        if not found.complete:
+            self._notes.append(f"There are more than {SCANNED} matches; the first ones are shown.")
+        hits: dict[int, Any] = {}
+        for match in found.matches:
+            row = texts[match.span]
+            piece = await self._rows.piece_at(row.id, match.start, PIECE.size)
+            number = number_of(row.id, piece)
+            if number not in hits:
+                hits[number] = Hit(number, 1.0 / (1 + len(hits)))
+                self._at[number] = match.start, match.end
+            if len(hits) >= LIST:
+                break
+        self._note_time("pattern", started)
+        return list(hits.values())
+
+    def _may(self, row: TextRow) -> bool:
+        return not self._allowed or any(row.id in allowed for allowed in self._allowed_sets)
 
     async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
-        raise NotImplementedError
+        from homefire.index.fusion import Features, fuse, rerank
+
+        started = time.perf_counter()
+        fused = fuse(lists)[: max(LIST, self._asked.limit)]
+        rows = await self._rows.pieces([each.id for each in fused], SHIFT, PIECE.size)
+        texts = list(dict.fromkeys(row.text.id for row in rows.values()))
+        held = await self._rows.holders([each.id for each in collections], texts, self._asked.filter)
+        read = await asyncio.to_thread(self._read, rows)
+        names = {each.id: each.name for each in collections}
+        now = time.time()
+        features = {
+            number: Features(
+                said.decode("utf-8", "replace"), f"{held[row.text.id][0][1].shown} {row.label}",
+                now - held[row.text.id][0][1].modified_ns / 1e9,
+            )
+            for number, row in rows.items()
+            if row.text.id in held and (said := read[number]) is not None
+        }  # fmt: skip
+        fused = [each for each in fused if each.id in features]
+        if self._asked.mode != "pattern":
+            fused = rerank(fused, features, self._asked.text)
+        seen: dict[bytes, Found] = {}
+        for each in fused:
+            sign = hashlib.blake2b(b" ".join((read[each.id] or b"").split()), digest_size=16).digest()
+            if sign in seen:  # the same words elsewhere: one place is enough
+                seen[sign] = replace(seen[sign], also=(*seen[sign].also, held[rows[each.id].text.id][0][1].shown))
+            elif len(seen) < self._asked.limit:
+                seen[sign] = self._place(each, rows[each.id], held[rows[each.id].text.id], read[each.id] or b"", names)
+        self._note_time("show", started)
+        return list(seen.values())
+
+    def _read(self, rows: dict[int, PieceRow]) -> dict[int, bytes | None]:
+        """The bytes of each piece; None where the volume lacks them."""
+        found: dict[int, bytes | None] = {}
+        for number, row in rows.items():
+            start, end, _, _ = PIECE.unpack(row.piece)
+            try:
+                found[number] = self._shelves.volumes.read(place_of(row.text), start, end)
+            except StoreDamaged as problem:
+                log.warning("a text cannot be read: %s", problem.message)
+                found[number] = None
+        return found
+
+    def _place(
+        self, fused: Any, row: PieceRow, held: list[tuple[int, DocumentRow]], said: bytes, names: dict[int, str]
+    ) -> Found:
+        start, end, line, _ = PIECE.unpack(row.piece)
+        (collection, document), more = held[0], held[1:]
+        first = document.line - 1 + line
+        last = first + said.count(b"\n") - said.endswith(b"\n")
+        if fused.id in self._at:  # of a pattern, the line that it matched in
+            begin, stop = self._at[fused.id]
+            first += said[: max(0, begin - start)].count(b"\n")
+            last = first + said[max(0, begin - start) : max(0, stop - start)].count(b"\n")
+        return Found(
+            names[collection], document.shown, document.kind, document.language, first, max(first, last), start, end,
+            row.label, said.decode("utf-8", "replace"), round(fused.score, 6), document.modified_ns / 1e9,
+            f"kb:{names[collection]}:{row.text.digest[:8].hex()}:{start}-{end}",
+            tuple(each.shown for _, each in more), fused.why,
+        )  # fmt: skip
 
     def _missing(self, what: str, collection: CollectionRow, problem: HomefireError) -> None:
         log.warning("searching '%s' by %s: %s", collection.name, what, problem.message)

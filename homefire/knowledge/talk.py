@@ -84,13 +84,15 @@ class StoredText(msgspec.Struct, array_like=True):
 
 
 class Batch(msgspec.Struct, tag="batch"):
-    """`texts` are the numbers of all `digests` of the batch; `ends`: (segment, bytes of text, bytes of line offsets)."""
+    """`texts` are the numbers of all `digests` of the batch; `ends`: (segment, bytes of text, bytes of line offsets).
+    `continued`: files whose rows of earlier batches stay."""
 
     number: int
     ends: list[tuple[int, int, int]]
     new: list[NewText]
     texts: list[int]
     documents: list[Document]
+    continued: list[bytes]
 
 
 class Progress(msgspec.Struct, tag="progress"):

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from homefire.errors import StoreDamaged
 from homefire.paths import from_os, make_private_folder, sync_folder
@@ -152,7 +152,7 @@ class Volumes:
     """Reads. Safe from several threads; a file that grew is mapped anew when a text beyond the map is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._maps: dict[tuple[int, str], mmap.mmap] = {}
         self._mapping = threading.Lock()
 
@@ -212,7 +212,7 @@ class Volumes:
         known = self._maps.get((segment, suffix))
         if known is not None and len(known) >= needed:
             return known
-        file = self._folder / f"{segment:06}.{suffix}"
+        file = self.folder / f"{segment:06}.{suffix}"
         with self._mapping:
             try:
                 with file.open("rb") as opened:
@@ -229,6 +229,26 @@ class Volumes:
                 raise from_os(problem, file) from None
             self._maps[segment, suffix] = mapped
             return mapped
+
+
+class Stored(Protocol):
+    """A row that says where a text lies (`store.TextRow`)."""
+
+    @property
+    def segment(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def lines(self) -> int: ...
+    @property
+    def marks(self) -> int: ...
+
+
+def place_of(row: Stored) -> Place:
+    """Where it lies."""
+    return Place(row.segment, row.start, row.size, row.lines, row.marks)
 
 
 def text_file(folder: Path, segment: int) -> Path:

@@ -253,8 +253,11 @@ class KnowledgeRows:
         ends: dict[int, tuple[int, int]],
         texts: Sequence[TextRow],
         documents: Sequence[DocumentRow],
+        *,
+        continued: frozenset[bytes] = frozenset(),
     ) -> list[int]:
-        """What a batch brought. All entries of a document's path are replaced. Returns the texts that died of it."""
+        """What a batch brought. All entries of a document's path are replaced, but for those of `continued`. Returns the texts
+        that died of it."""
 
         def change(c: apsw.Connection) -> list[int]:
             c.execute("UPDATE collections SET batch = ? WHERE id = ?", (batch, collection.id))
@@ -266,7 +269,7 @@ class KnowledgeRows:
                 f"INSERT INTO texts ({_TEXT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
                 [_values(row) for row in texts],
             )
-            before = _replaced(c, collection.id, {row.path for row in documents})
+            before = _replaced(c, collection.id, {row.path for row in documents} - continued)
             for row in documents:
                 c.execute(
                     f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
@@ -377,15 +380,49 @@ class KnowledgeRows:
 
         return await self._store.read(query)
 
-    async def holders(self, collection: int, texts: Sequence[int], wanted: Filter) -> dict[int, list[DocumentRow]]:
-        """The documents of a collection that have these texts and pass the filter, by text, in the order of their paths."""
+    async def places(self, collections: Sequence[int]) -> list[TextRow]:
+        """Where every living text of these collections lies, in the order of the volumes; without what is packed."""
+        query = (
+            "SELECT DISTINCT t.id, t.digest, t.segment, t.start, t.size, t.lines, t.marks FROM collection_texts o"
+            " JOIN texts t ON t.id = o.text WHERE o.collection IN (SELECT value FROM json_each(?)) AND o.dead = 0"
+            " ORDER BY t.segment, t.start"
+        )
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (json.dumps(collections),)).fetchall())
+        return [TextRow(*(*row, 0, b"", "", b"", b"")) for row in rows]
+
+    async def piece_at(self, text: int, offset: int, width: int) -> int:
+        """The last piece of a text that begins at or before a byte; pieces are packed in `width` bytes, their start first."""
+
+        def query(c: apsw.Connection) -> int:
+            row = c.execute("SELECT pieces FROM texts WHERE id = ?", (text,)).fetchone()
+            packed = cast("bytes", row[0]) if row is not None else b""
+            low, high = 0, max(0, len(packed) // width - 1)
+            while low < high:
+                middle = (low + high + 1) // 2
+                if int.from_bytes(packed[middle * width : middle * width + 4], "little") <= offset:
+                    low = middle
+                else:
+                    high = middle - 1
+            return low
+
+        return await self._store.read(query)
+
+    async def holders(
+        self, collections: Sequence[int], texts: Sequence[int], wanted: Filter
+    ) -> dict[int, list[tuple[int, DocumentRow]]]:
+        """The documents (each with its collection) that have these texts and pass the filter, by text, in the order of their
+        paths."""
         where, given = _where(wanted)
 
-        def query(c: apsw.Connection) -> dict[int, list[DocumentRow]]:
-            found: dict[int, list[DocumentRow]] = {}
-            sql = f"SELECT {_DOCUMENT} FROM documents WHERE text = ? AND collection = ?{where} ORDER BY path, entry"  # nosec B608 # our own words
+        def query(c: apsw.Connection) -> dict[int, list[tuple[int, DocumentRow]]]:
+            found: dict[int, list[tuple[int, DocumentRow]]] = {}
+            sql = (
+                f"SELECT collection, {_DOCUMENT} FROM documents WHERE text = ?"  # nosec B608 # our own words
+                f" AND collection IN (SELECT value FROM json_each(?)){where} ORDER BY path, entry"
+            )
+            among = json.dumps(collections)
             for text in texts:
-                rows = [DocumentRow(*row) for row in c.execute(sql, (text, collection, *given))]
+                rows = [(row[0], DocumentRow(*row[1:])) for row in c.execute(sql, (text, among, *given))]
                 if rows:
                     found[text] = rows
             return found
@@ -542,7 +579,9 @@ def _emptied(c: apsw.Connection) -> list[int]:
 
 def _facts(c: apsw.Connection, collection: int) -> dict[str, Any]:
     """What a list of collections shows."""
-    rows = c.execute("SELECT state, count(*) FROM documents WHERE collection = ? GROUP BY state", (collection,))
+    rows = c.execute(
+        "SELECT state, count(*) FROM documents WHERE collection = ? AND entry = '' GROUP BY state", (collection,)
+    )
     states = {state: count for state, count in rows}
     texts, size, pieces, windows = c.execute(
         "SELECT count(*), coalesce(sum(t.size), 0), coalesce(sum(length(t.pieces)), 0), coalesce(sum(length(t.windows)), 0)"

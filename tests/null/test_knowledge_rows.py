@@ -110,9 +110,9 @@ def test_pieces_labels_holders_and_filters(tmp_path: Path) -> None:
         await rows.commit(one, 1, {}, [text(1)], [document("a", 1), odd, document("m", None), document("m", 1, "3")])
         found = await rows.pieces([number_of(1, 1), number_of(1, 3), number_of(9, 0)], SHIFT, PIECE.size)
         assert [(row.label, PIECE.unpack(row.piece)[:3]) for row in found.values()] == [("Über\nuns", (5, 9, 2))]
-        held = (await rows.holders(one.id, [1], Filter()))[1]
+        held = [each for _, each in (await rows.holders([one.id], [1], Filter()))[1]]
         assert [row.shown for row in held] == ["a", "d/%FF", "m!3"]
-        assert await rows.holders(one.id, [1], Filter(language="c")) == {}
+        assert await rows.holders([one.id], [1], Filter(language="c")) == {}
         assert await rows.allowed(one.id, Filter(path="d/*", since=8, until=10)) == [1]
         assert await rows.allowed(one.id, Filter(since=10)) == [] == await rows.allowed(one.id, Filter(kind="pdf"))
         assert [row.entry for row in await rows.documents(one.id, b"a")] == ["", "", "3"]
