@@ -306,7 +306,7 @@ class _Client:
     async def _stream(self, name: str, principal: Principal, begun: Callable[[], None]) -> None:
         """Hands on what the route's own stream says."""
         path, wanted = STREAMS[name]
-        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path, begun)) as events:
+        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path, begun=begun)) as events:
             async for event, data in events:
                 if event == wanted:
                     self._outbox.tell(f'{{"event":"{event}","data":{data.decode()}}}')
