@@ -109,7 +109,7 @@ def _search(options: argparse.Namespace, home: Homefire) -> int:
 
 def shown(row: dict[str, Any], marks: re.Pattern[str] | None, mode: str, *, colours: bool, width: int) -> list[str]:
     """A result as lines: where it is, what the place is called, and the lines that say most."""
-    lines = row["text"].splitlines() or [""]
+    lines = row["text"].split("\n")
     if mode == "pattern":  # its line is the match's own, which is the first in the text
         first, line = marks.search(row["text"]) if marks else None, row["line"]
         best = row["text"][: first.start()].count("\n") if first is not None else 0

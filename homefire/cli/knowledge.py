@@ -209,8 +209,8 @@ def _open(options: argparse.Namespace, home: Homefire) -> int:
         print_json(found)
         return 0
     width = len(str(found["last"]))
-    for number, text in enumerate(found["text"].splitlines(), found["first"]):
-        print(f"{number:>{width}}  {plain(text)}")
+    for number, text in enumerate(found["text"].removesuffix("\n").split("\n"), found["first"]):
+        print(f"{number:>{width}}  {plain(text.removesuffix(chr(13)))}")
     if found["last"] < found["lines"] or found["cut"]:
         print(f"(lines {found['first']} to {found['last']} of {found['lines']})", file=sys.stderr)
     return 0

@@ -161,7 +161,7 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
     f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),
     f"PATCH {_COLLECTION}": Right(ADMIN, "collection's folder watched or not"),
-    f"POST {_COLLECTION}/cancel": Right(ADMIN),
+    f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
     # Names and states; addresses only for admin (`engine_routes.py`).
     f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),
