@@ -70,7 +70,7 @@ def scripted(rooms: list[Any]) -> Any:
     """What `rig.house` takes; the room made is put into `rooms`."""
 
     def make(store: Store, paths: Paths) -> ScriptedRoom:
-        rooms.append(ScriptedRoom(store, paths))
-        return rooms[-1]
+        rooms.append(room := ScriptedRoom(store, paths))
+        return room
 
     return make
