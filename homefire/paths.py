@@ -157,6 +157,7 @@ class Paths:
         self.tls_authority = self.tls / "ca.pem"
         self.tls_certificate = self.tls / "certificate.pem"
         self.tls_key = self.tls / "key.pem"
+        self.graphs = home / "cache" / "graphs"
         self.engine_builds = home / "cache" / "engines"
         self.volumes = home / "volumes"
         self.indexes = home / "indexes"

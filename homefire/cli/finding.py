@@ -97,7 +97,7 @@ def _search(options: argparse.Namespace, home: Homefire) -> int:
     colours, width = has_colours(sys.stdout), max(40, shutil.get_terminal_size().columns)
     marks = marks_of(query, mode, literal=options.literal, ignore_case=not options.case)
     for row in found["results"]:
-        print("\n".join(shown(row, marks, mode, colours=colours, width=width)))
+        print("\n".join(shown(row, marks, colours=colours, width=width)))
         if options.explain:
             print(f"    {json.dumps(row['why'], ensure_ascii=False)}")
     for note in found["notes"]:
@@ -107,17 +107,10 @@ def _search(options: argparse.Namespace, home: Homefire) -> int:
     return 0
 
 
-def shown(row: dict[str, Any], marks: re.Pattern[str] | None, mode: str, *, colours: bool, width: int) -> list[str]:
-    """A result as lines: where it is, what the place is called, and the lines that say most."""
-    lines = row["text"].split("\n")
-    if mode == "pattern":  # its line is the match's own, which is the first in the text
-        first, line = marks.search(row["text"]) if marks else None, row["line"]
-        best = row["text"][: first.start()].count("\n") if first is not None else 0
-    else:
-        hits = [len({match[0].lower() for match in marks.finditer(line)}) if marks else 0 for line in lines]
-        best = max(range(len(lines)), key=lambda at: (hits[at], bool(lines[at].strip()), -at))
-        line = row["line"] + best
-    head = paint(f"{plain(row['path'])}:{line}", "green", colours)
+def shown(row: dict[str, Any], marks: re.Pattern[str] | None, *, colours: bool, width: int) -> list[str]:
+    """A result as lines: where it is, what the place is called, and what stands there."""
+    lines, best = row["text"].split("\n"), row["line"] - row["first_line"]
+    head = paint(f"{plain(row['path'])}:{row['line']}", "green", colours)
     label = f"  {paint(plain(row['label']), 'grey', colours)}" if row["label"] else ""
     also = f"  (also {', '.join(map(plain, row['also'][:3]))})" if row["also"] else ""
     room = [text for text in lines[best : best + LINES] if text.strip()]

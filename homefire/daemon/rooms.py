@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import homefire
+from homefire.daemon.embedders import GRAPH, Embedders
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
@@ -36,7 +37,7 @@ from homefire.daemon.handed import (
     restart_hook,
     user_folder,
 )
-from homefire.daemon.knowing import KnowledgeVectors, make_knowledge
+from homefire.daemon.knowing import make_knowledge
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
@@ -141,6 +142,9 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
+        )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
         self.hook = restart_hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
@@ -236,9 +240,7 @@ class Daemon:
         return app
 
     async def _open_knowledge(self, walls: bool) -> None:
-        answering = Answering(self.keeper, self.library, roles=self.roles.roles)
-        embed = KnowledgeVectors(answering, self.library, self.roles)
-        self.knowledge = make_knowledge(self.store, self.paths, self.settings, embed, walls)
+        self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
         if self.knowledge is not None:
             await self.knowledge.open()
 
@@ -287,6 +289,7 @@ class Daemon:
         await self.guard.close()
         if self.knowledge is not None:
             await self.knowledge.close()
+        await self.embedders.close()
         await self.builder.close()
         await self.pulls.close()
         await self.far.close()
@@ -407,7 +410,7 @@ class Daemon:
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
-        trial = self.tuner.trial(name)
+        trial = None if name.endswith(GRAPH) else self.tuner.trial(name)
         way = trial or (self.tuned.way(model.name) if chats else Tuning())
         threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
         batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
@@ -432,6 +435,7 @@ class Daemon:
             logical_batch=logical,
             walls=self._walls,
             program=self.builds.program(),
+            graph=self.embedders.graph(name),
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:

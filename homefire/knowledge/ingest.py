@@ -35,6 +35,7 @@ from homefire.errors import (
     CannotIngest,
     CollectionExists,
     HomefireError,
+    InternalError,
     InvalidRequest,
     TaskDied,
     UnknownCollection,
@@ -132,6 +133,7 @@ class Ingestion:
         self._work: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
+        self._naming = asyncio.Lock()  # two that ask for one folder at once are one collection
 
     async def open(self) -> None:
         """Runs that the last daemon did not end are taken up again."""
@@ -153,7 +155,8 @@ class Ingestion:
     ) -> Job:
         """Asks for a run over `root`. Raises CannotIngest, CollectionExists, InvalidRequest."""
         root = await asyncio.to_thread(_real, root)
-        row = await self._collection(root, name)
+        async with self._naming:
+            row = await self._collection(root, name)
         if watch is not None and watch != row.watch:
             await self._rows.set_watch(row.id, watch)
         known = self._jobs.get(row.name)
@@ -248,6 +251,11 @@ class Ingestion:
                 log.warning("ingesting '%s': %s", job.collection, problem.message)
                 job.error = problem.envelope()["error"]
                 await self._stopped(job, problem.message)
+                self._end(job, "failed")
+            except Exception as defect:  # one run's, whatever it is: the queue goes on
+                log.exception("ingesting '%s' fell over", job.collection)
+                job.error = InternalError(f"Ingesting fell over: {type(defect).__name__}.").envelope()["error"]
+                await self._stopped(job, "it fell over")
                 self._end(job, "failed")
             finally:
                 self._running = None

@@ -206,7 +206,7 @@ class Run:
                 new.append(
                     talk.NewText(
                         number, signed.digest, (place.segment, place.start, place.size, place.lines, place.marks),
-                        signed.simhash, signed.minhash, labels, packed, windows,
+                        _signed_64(signed.simhash), signed.minhash, labels, packed, windows,
                     )
                 )  # fmt: skip
                 self._progress.text_bytes += place.size
@@ -347,6 +347,11 @@ class _Gathered:
             text.line if text else 1, "read" if read.status == "part" else read.status, read.code, read.message,
         )  # fmt: skip
         return document, digest
+
+
+def _signed_64(value: int) -> int:
+    """The same 64 bits as the database's integers have them."""
+    return value - (1 << 64) if value >> 63 else value
 
 
 def _trusted(mtime_ns: int) -> int:

@@ -420,20 +420,19 @@ def test_ctrl_c_stops_the_run(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_how_a_result_is_shown() -> None:
     text = "one\n\x1b[31mtwo words here\nthree\nfour\n"
-    row = {"path": "a\x1b.txt", "line": 10, "label": "", "text": text, "also": [], "collection": "c"}
+    row = {"path": "a\x1b.txt", "line": 11, "first_line": 10, "label": "", "text": text, "also": [], "collection": "c"}
     marks = marks_of('two "words', "words", literal=False, ignore_case=True)
-    assert shown(row, marks, "words", colours=False, width=80) == [
+    assert shown(row, marks, colours=False, width=80) == [
         "a..txt:11  [c]", "    .[31mtwo words here", "    three", "    four",
     ]  # fmt: skip
-    painted = shown(row, marks, "words", colours=True, width=80)
+    painted = shown(row, marks, colours=True, width=80)
     assert "\x1b[33mtwo\x1b[0m" in painted[1] and "\x1b[31m" not in painted[1]
-    hit = shown({**row, "line": 12}, marks_of("thr..", "pattern", literal=False, ignore_case=True), "pattern",
-                colours=False, width=80)  # fmt: skip
-    assert hit[:2] == ["a..txt:12  [c]", "    three"]
-    long = {**row, "text": "x" * 500 + " needle " + "y" * 500}
-    cut = shown(long, marks_of("needle", "words", literal=False, ignore_case=True), "words", colours=False, width=60)
+    long = {**row, "text": "one\n" + "x" * 500 + " needle " + "y" * 500}
+    cut = shown(long, marks_of("n.e", "pattern", literal=False, ignore_case=True), colours=False, width=60)
     assert "needle" in cut[1] and len(cut[1]) < 70
+    assert shown({**row, "text": ""}, None, colours=True, width=60) == ["\x1b[32ma..txt:11\x1b[0m  [c]"]
     assert marks_of("(", "pattern", literal=False, ignore_case=True) is None
+    assert marks_of("a.b", "pattern", literal=True, ignore_case=False).findall("a.b axb") == ["a.b"]  # type: ignore[union-attr]
     assert plain("a\u202eb\tc\u200b") == "a.b\tc."
 
 
