@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from homefire.cli.bars import Bar, duration, memory, size, table
+from homefire.cli.bars import Bar, duration, size, table
 from homefire.cli.finding import plain
 from homefire.cli.main import parser_for, print_json
 from homefire.client import ANSWER_SECONDS, Homefire
@@ -240,7 +240,7 @@ def _verify(options: argparse.Namespace, home: Homefire) -> int:
     if options.json:
         print_json({"name": options.name, **found})
     elif found["whole"]:
-        print(f"{options.name}: {found['texts']:,} texts read ({memory(found['bytes'])}), all is what it was.")
+        print(f"{options.name}: {found['texts']:,} texts read ({size(found['bytes'])}), all is what it was.")
     else:
         damaged = [*found["damaged_documents"], *found["damaged_words"], *found["damaged_vectors"]]
         print(f"{options.name}: damaged: {plain(', '.join(damaged))}", file=sys.stderr)

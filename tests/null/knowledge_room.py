@@ -20,7 +20,8 @@ from homefire.knowledge.search import Question, Results
 from homefire.paths import Paths
 from homefire.store import DocumentRow, Store
 
-FOUND = Found("notes", "a b/x.py", "code", "python", 7, 6, 9, 100, 180, "Store.write", "\ndef write(self):\n    return 1\n", 0.5, 1e9,
+TEXT = "\ndef write(self):\n    return 1\n"
+FOUND = Found("notes", "a b/x.py", "code", "python", 7, 6, 9, 100, 180, "Store.write", TEXT, 0.5, 1e9,
               "kb:notes:0123456789abcdef:100-180", ("copy.py",), {"lists": {"words": {"place": 1}}})  # fmt: skip
 
 
