@@ -59,11 +59,13 @@ MODULE = "homefire.knowledge.ingest_child"
 
 @dataclass(frozen=True, slots=True)
 class IngestRules:
-    """`largest`: bytes of a file that is read at most; `readers`: children that read; `walls`: behind the sandbox's."""
+    """`largest`: bytes of a file that is read at most; `readers`: children that read; `walls`: behind the sandbox's; without them
+    nothing is read, or with `plain_without` what needs no foreign parser."""
 
     largest: int = 256 * 2**20
     readers: int = 2
     walls: bool = True
+    plain_without: bool = False
 
 
 @dataclass(slots=True)
@@ -287,6 +289,7 @@ class Ingestion:
             os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
+            rules.plain_without,
         )  # fmt: skip
         process = await self._spawn()
         try:

@@ -132,7 +132,8 @@ class Run:
     def _walk(self) -> None:
         counter = threading.Thread(target=self._count, name="count", daemon=True)
         counter.start()
-        with Pool(self._root, children=self._order.readers, walls=self._order.walls) as pool:
+        order = self._order
+        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
             for read in pool.read(self._changed()):
                 self._take(read)
         counter.join()

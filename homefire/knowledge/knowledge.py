@@ -93,9 +93,11 @@ class Knowledge:
         """One. Raises UnknownCollection."""
         return await self._view(await self.rows.get(name))
 
-    async def documents(self, name: str, after: bytes = b"", limit: int = 200, state: str = "") -> list[DocumentRow]:
-        """A page of its documents. Raises UnknownCollection."""
-        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state)
+    async def documents(
+        self, name: str, after: bytes = b"", limit: int = 200, state: str = "", entry: str = ""
+    ) -> list[DocumentRow]:
+        """A page of its documents, behind the path `after` and the entry in it. Raises UnknownCollection."""
+        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry)
 
     async def find(self, asked: Question) -> Results:
         """As `Search.find`."""
