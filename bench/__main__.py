@@ -6,7 +6,23 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, engine, fair, fetch, fit, kv, policy, quantize, router, sandbox, slots, start, swap, verify
+from bench import (
+    auth,
+    engine,
+    fair,
+    fetch,
+    fit,
+    kv,
+    policy,
+    quantize,
+    retrieval,
+    router,
+    sandbox,
+    slots,
+    start,
+    swap,
+    verify,
+)
 from bench.report import Report
 from homefire.cli.main import show_error
 from homefire.errors import HomefireError
@@ -26,6 +42,7 @@ BENCHES = {
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,
+    "retrieval": retrieval.measure,
 }
 
 
@@ -34,9 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="homefire bench", description="Measure speed and memory.")
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
+    parser.add_argument("--peers", action="store_true", help="retrieval: other programs too, installed under build/")
     options = parser.parse_args()
     try:
-        report: Report = asyncio.run(BENCHES[options.name]())
+        given = {"peers": True} if options.peers and options.name == "retrieval" else {}
+        report: Report = asyncio.run(BENCHES[options.name](**given))
     except HomefireError as problem:
         show_error(problem, options.json)
         return 1

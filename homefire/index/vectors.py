@@ -194,7 +194,8 @@ class Vectors:
         self, query: Any, limit: int, allowed: Groups | None = None, windows_scanned: int = 0
     ) -> list[WindowHit]:
         """The best window of each of the `limit` best chunks. `query` is f32 of this width and of length one; `allowed` are
-        the groups that may be found; `windows_scanned` are scored exactly (0: by the number of rows)."""
+        the groups that may be found (an array that never changes: it is known again by being the same); `windows_scanned` are
+        scored exactly (0: by the number of rows). Raises InvalidRequest."""
         query = np.asarray(query, np.float32).reshape(-1)
         if query.shape != (self.width,) or not np.isfinite(query).all():
             raise InvalidRequest(f"A question of {query.shape[0]} numbers for vectors of width {self.width}.")

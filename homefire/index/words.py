@@ -2,7 +2,7 @@
 
 Text is lower-cased and stemmed (English); identifiers are split before (`identifiers.py`), so `getUserName` is three words in a
 row: each part finds it, and the whole is a phrase of its parts. A chunk's name (its path, heading or symbol) is a field of its
-own that weighs more. The text itself is not stored.
+own: it is short, so that a word in it counts more. The text itself is not stored.
 
 Promises: `commit` is durable and carries a mark, which tells the owner after a crash how far the index is; a writer that was
 killed leaves the last commit and no lock; any string is a query. `check` sees a changed byte in what any file of the index holds.
@@ -13,7 +13,9 @@ row), typing errors, and what exists: rows beyond the truth are removed by the o
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homefire.errors import IndexBusy, IndexDamaged, InvalidRequest
+from homefire.errors import DiskFull, IndexBusy, IndexDamaged, InvalidRequest
 from homefire.index.hits import GROUP_BITS, Groups, Hit
 from homefire.index.identifiers import split_identifiers
 from homefire.index.packages import needed
@@ -32,16 +34,19 @@ np = needed("numpy")
 tantivy = needed("tantivy")
 
 HEAP_BYTES = 128 << 20
-NAME_WEIGHT, PHRASE_WEIGHT = 1.5, 2.0
+FULL_BYTES = 64 << 20
+# A name is short, so a word in it counts more already; 1.5 and 2.5 lost functions in a test of 1,000 docstrings.
+NAME_WEIGHT, PHRASE_WEIGHT = 1.0, 2.0
 # A word of more bytes than this is data (a key, an image), not text; 128 is a sha512 in hexadecimal.
 LONGEST_WORD = 128
 # A prefix is looked up as the words it stands for; where there are more of them, as a pattern without their weights.
 PREFIX_WORDS = 200
-# So few texts are a condition of the query itself; more are filtered from what is found.
-FEW_GROUPS = 512
+# So few texts are a condition of the query itself (about 1 µs each); more are filtered from what is found, which is asked for
+# again with more places until enough is left.
+FEW_GROUPS, MORE_PLACES = 4096, 4
 FIELDS = ("body", "name")
 _MAGIC = (1337).to_bytes(4, "little")
-_FOOTER = re.compile(rb'\{"version":\{[^{}]*\},"crc":(\d+)\}')
+_FOOTER = re.compile(rb'\{"version":\{(?:"[a-z_]+":\d+,?)+\},"crc":(\d+)\}')
 _ENDINGS = ("ing", "ings", "ed", "es", "er", "ers", "ation", "ations", "ness", "ment", "ly", "able", "ability")
 
 
@@ -82,6 +87,8 @@ def _seen(folder: Path) -> Iterator[None]:
     except ValueError as problem:
         if "LockBusy" in str(problem):
             raise IndexBusy(f"Another process writes the index in {folder}.") from problem
+        if "No space left" in str(problem) or ("was killed" in str(problem) and _full(folder)):
+            raise DiskFull(f"The disk of {folder} is full.") from problem
         raise IndexDamaged(f"The index of words in {folder} cannot be used: {problem}") from problem
     except BaseException as problem:  # a panic of the library derives from no narrower class
         if type(problem).__name__ == "PanicException":
@@ -89,9 +96,15 @@ def _seen(folder: Path) -> Iterator[None]:
         raise
 
 
+def _full(folder: Path) -> bool:
+    # A thread of tantivy that could not write takes the reason with it.
+    return shutil.disk_usage(folder).free < FULL_BYTES
+
+
 def _opened(folder: Path, make: bool) -> Any:
     index = tantivy.Index(_schema(), path=str(folder)) if make else tantivy.Index.open(str(folder))
     index.register_tokenizer("homefire", _analyzer())  # not kept in the folder: without it every call raises
+    index.config_reader("manual")  # else a thread of each index watches its folder
     return index
 
 
@@ -111,6 +124,7 @@ class WordsWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._index = _opened(folder, make=True)
             self._writer = self._index.writer(heap_bytes, threads)
+            self._writer.garbage_collect_files()  # what a killed writer or a full disk left
             self._schema = self._index.schema
             self._index.reload()
             self.mark = _mark_of(self._index.searcher())
@@ -202,8 +216,15 @@ class Words:
             return self._found(searcher, built, limit, allowed)
 
     def check(self) -> list[str]:
-        """Names of the index's files whose bytes are not those that were written."""
-        return [file.name for file in sorted(self._folder.glob("[!.]*.*")) if file.suffix != ".json" and _changed(file)]
+        """Names of the index's files whose bytes are not those that were written. Reads everything; not while it is written."""
+        if not (self._folder / "meta.json").exists():
+            return []
+        try:
+            segments = json.loads((self._folder / "meta.json").read_bytes())["segments"]
+            files = [file for segment in segments for file in _files(self._folder, segment)]
+        except (ValueError, TypeError, KeyError):
+            return ["meta.json"]
+        return [file.name for file in files if _changed(file)]
 
     def _among(self, query: Any, allowed: Groups) -> Any:
         terms = tantivy.Query.term_set_query(self._index.schema, "group", [int(group) for group in allowed])
@@ -211,7 +232,7 @@ class Words:
         return tantivy.Query.boolean_query([(must, query), (must, tantivy.Query.const_score_query(terms, 0.0))])
 
     def _found(self, searcher: Any, query: Any, limit: int, allowed: Groups | None) -> list[Hit]:
-        asked = limit
+        asked = limit if allowed is None else limit * MORE_PLACES
         while True:
             # Without counting, texts that cannot reach the best are skipped.
             found = searcher.search(query, asked, count=False).hits
@@ -222,7 +243,7 @@ class Words:
                 kept = [hit for hit, good in zip(kept, _in_sorted(groups, allowed), strict=True) if good]
             if len(kept) >= limit or len(found) < asked:
                 return sorted(kept, key=lambda hit: (-hit.score, hit.id))[:limit]
-            asked *= 8
+            asked *= MORE_PLACES
 
 
 class _Built:
@@ -315,9 +336,20 @@ def _in_sorted(values: Any, allowed: Groups) -> Any:
     return allowed[places] == values
 
 
+def _files(folder: Path, segment: dict[str, Any]) -> list[Path]:
+    """The files of a segment; what a killed writer left of others is in nobody's way."""
+    number = segment["segment_id"].replace("-", "")
+    deletes = segment.get("deletes")
+    gone = {f"{number}.{deletes['opstamp']}.del"} if deletes else set()
+    return [folder / name for name in sorted({file.name for file in folder.glob(f"{number}.*[!l]")} | gone)]
+
+
 def _changed(file: Path) -> bool:
     """Whether a file's bytes miss the checksum in its footer: JSON with the CRC, its length, a magic number."""
-    data = file.read_bytes()
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        return True
     length = int.from_bytes(data[-8:-4], "little")
     footer = _FOOTER.fullmatch(data[-8 - length : -8]) if data[-4:] == _MAGIC else None
     return footer is None or int(footer[1]) != zlib.crc32(memoryview(data)[: -8 - length])

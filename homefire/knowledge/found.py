@@ -12,15 +12,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Bytes `start` to `end` of a document's text, which are `text`, in lines `line` to `end_line`. `path` is the document as
-    people read it; `label` the place in words (headings, a symbol); `handle` names the bytes for good; `also` are other documents
-    with the same text; `modified` in Unix seconds; `why` says which lists and terms the `score` comes from."""
+    """Bytes `start` to `end` of a document's text, which are `text`, in lines `first_line` to `end_line`; of these, `line` fits
+    the question best. `path` is the document as people read it; `label` the place in words (headings, a symbol); `handle` names
+    the bytes for good; `also` are other documents with the same text; `modified` in Unix seconds; `why` says which lists and
+    terms the `score` comes from."""
 
     collection: str
     path: str
     kind: str
     language: str
     line: int
+    first_line: int
     end_line: int
     start: int
     end: int

@@ -35,6 +35,7 @@ from homefire.errors import (
     CannotIngest,
     CollectionExists,
     HomefireError,
+    InternalError,
     InvalidRequest,
     TaskDied,
     UnknownCollection,
@@ -72,6 +73,7 @@ class Job:
     collection: str
     root: Path
     full: bool = False
+    archive: Path | None = None
     state: str = "waiting"
     progress: talk.Progress = field(default_factory=talk.Progress)
     asked_at: float = field(default_factory=time.time)
@@ -130,6 +132,7 @@ class Ingestion:
         self._work: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
+        self._naming = asyncio.Lock()  # two that ask for one folder at once are one collection
 
     async def open(self) -> None:
         """Runs that the last daemon did not end are taken up again."""
@@ -151,7 +154,8 @@ class Ingestion:
     ) -> Job:
         """Asks for a run over `root`. Raises CannotIngest, CollectionExists, InvalidRequest."""
         root = await asyncio.to_thread(_real, root)
-        row = await self._collection(root, name)
+        async with self._naming:
+            row = await self._collection(root, name)
         if watch is not None and watch != row.watch:
             await self._rows.set_watch(row.id, watch)
         known = self._jobs.get(row.name)
@@ -159,6 +163,13 @@ class Ingestion:
             known.full = known.full or (full and known.state == "waiting")
             return known
         job = Job(row.name, root, full)
+        self._enqueue(job)
+        return job
+
+    async def submit_archive(self, archive: Path, name: str, root: bytes) -> Job:
+        """A run that fills a new collection with what an export holds. Raises CollectionExists, InvalidRequest."""
+        row = await self._rows.create(str(CollectionName(name)), root)
+        job = Job(row.name, Path(os.fsdecode(root)), archive=archive)
         self._enqueue(job)
         return job
 
@@ -247,6 +258,11 @@ class Ingestion:
                 job.error = problem.envelope()["error"]
                 await self._stopped(job, problem.message)
                 self._end(job, "failed")
+            except Exception as defect:  # one run's, whatever it is: the queue goes on
+                log.exception("ingesting '%s' fell over", job.collection)
+                job.error = InternalError(f"Ingesting fell over: {type(defect).__name__}.").envelope()["error"]
+                await self._stopped(job, "it fell over")
+                self._end(job, "failed")
             finally:
                 self._running = None
 
@@ -266,8 +282,9 @@ class Ingestion:
         job.state, job.started_at = "running", time.time()
         job.tell()
         rules, index = self._rules(), self._paths.collection_index(row.id)
+        archive = os.fsencode(job.archive) if job.archive is not None else b""
         order = talk.Order(
-            os.fsencode(job.root), str(self._paths.volumes), str(index / "words"), row.batch,
+            os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
         )  # fmt: skip

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 Mode = Literal["all", "words", "meaning", "pattern"]
 # Chunks that each list brings to the fusion, and results that may be asked for.
 LIST, MOST = 100, 200
+# Of the fused, so many more than are asked for are read and ranked again: a chunk from farther down cannot rise into the answer.
+AHEAD = 15
 # Matches of a pattern that are looked at.
 SCANNED = 1000
 LONGEST_QUESTION = 10_000
@@ -96,6 +98,7 @@ class _Look:
         self._allowed: dict[int, Any] = {}
         self._allowed_sets: list[set[int]] = []
         self._at: dict[int, tuple[int, int]] = {}
+        self._wanted: list[bytes] = []
         self._began = time.perf_counter()
 
     async def results(self) -> Results:
@@ -164,7 +167,10 @@ class _Look:
             except IndexDamaged as problem:
                 self._missing("meaning", each, problem)
         self._note_time("meaning", started)
-        return _best(found)
+        found = _best(found)
+        for hit in found:
+            self._at.setdefault(hit.id, (hit.start, hit.start + hit.length))
+        return found
 
     async def _space(self, collection: CollectionRow, providers: dict[str, Provider]) -> SpaceRow | None:
         """The vectors to search: the wanted embedder's if they are whole, else those that have come farthest."""
@@ -216,10 +222,12 @@ class _Look:
         return not self._allowed or any(row.id in allowed for allowed in self._allowed_sets)
 
     async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
-        from homefire.index.fusion import Features, fuse, rerank
+        from homefire.index.fusion import Features, fuse, rerank, tokens
+        from homefire.index.query import STOP_WORDS
 
         started = time.perf_counter()
-        fused = fuse(lists)[: max(LIST, self._asked.limit)]
+        self._wanted = [each.encode() for each in dict.fromkeys(tokens(self._asked.text)) if each not in STOP_WORDS]
+        fused = fuse(lists)[: self._asked.limit + AHEAD]
         rows = await self._rows.pieces([each.id for each in fused], SHIFT, PIECE.size)
         texts = list(dict.fromkeys(row.text.id for row in rows.values()))
         held = await self._rows.holders([each.id for each in collections], texts, self._asked.filter)
@@ -265,17 +273,25 @@ class _Look:
         start, end, line, _ = PIECE.unpack(row.piece)
         (collection, document), more = held[0], held[1:]
         first = document.line - 1 + line
-        last = first + said.count(b"\n") - said.endswith(b"\n")
-        if fused.id in self._at:  # of a pattern, the line that it matched in
-            begin, stop = self._at[fused.id]
-            first += said[: max(0, begin - start)].count(b"\n")
-            last = first + said[max(0, begin - start) : max(0, stop - start)].count(b"\n")
+        last = first + max(0, said.count(b"\n") - said.endswith(b"\n"))
+        best = first + self._line_in(fused, said, start)
         return Found(
-            names[collection], document.shown, document.kind, document.language, first, max(first, last), start, end,
+            names[collection], document.shown, document.kind, document.language, min(best, last), first, last, start, end,
             row.label, said.decode("utf-8", "replace"), round(fused.score, 6), document.modified_ns / 1e9,
             f"kb:{names[collection]}:{row.text.digest[:8].hex()}:{start}-{end}",
             tuple(each.shown for _, each in more), fused.why,
         )  # fmt: skip
+
+    def _line_in(self, fused: Any, said: bytes, start: int) -> int:
+        """Which line of a piece fits best, from 0: the match of a pattern, else the first with most of the question's words, else
+        the nearest window's."""
+        at = self._at.get(fused.id)
+        if at is not None and self._asked.mode == "pattern":
+            return said[: max(0, at[0] - start)].count(b"\n")
+        counts = [sum(each in line for each in self._wanted) for line in said.lower().split(b"\n")]
+        if max(counts) > 0 and "words" in fused.places:
+            return counts.index(max(counts))
+        return said[: max(0, at[0] - start)].count(b"\n") if at is not None else 0
 
     def _missing(self, what: str, collection: CollectionRow, problem: HomefireError) -> None:
         log.warning("searching '%s' by %s: %s", collection.name, what, problem.message)

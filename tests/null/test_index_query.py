@@ -6,11 +6,16 @@ Does not cover: what is found (`test_index_words.py`).
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from homefire.errors import PackageMissing
 from homefire.index.identifiers import split_identifiers
+from homefire.index.packages import needed
 from homefire.index.query import MAX_ATOMS, Atom, parse
 
 
@@ -41,8 +46,8 @@ def test_every_text_is_a_query(query: str) -> None:
 
 
 def test_a_long_query_is_short_work() -> None:
-    assert len(parse('"a' * 500_000)) <= MAX_ATOMS
-    assert len(parse(" ".join(f"word{n}" for n in range(100_000)))) == MAX_ATOMS
+    assert len(parse('"a' * 50_000)) <= MAX_ATOMS
+    assert len(parse(" ".join(f"word{n}" for n in range(20_000)))) == MAX_ATOMS
 
 
 @pytest.mark.parametrize(
@@ -70,3 +75,15 @@ def test_only_spaces_are_added_and_no_text_gets_anothers_bytes(texts: list[bytes
         if text.isascii():
             assert found.replace(" ", "") == text.decode().replace(" ", "")
         assert found == split_identifiers([text])[0], "a text is cut among others as it is alone"
+
+
+def test_the_room_loads_nothing_heavy_and_says_what_is_missing() -> None:
+    program = (
+        "import sys, homefire.index, homefire.index.query, homefire.index.fusion, homefire.index.hits\n"
+        "print([name for name in ('numpy', 'tantivy', 'faiss') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(PackageMissing) as caught:
+        needed("no_package_of_this_name")
+    assert caught.value.next_step == "Install it with: pip install 'homefire[knowledge]'"

@@ -8,6 +8,7 @@ Does not cover: kill -9 (`tests/chaos/test_index_kill.py`), a million rows and t
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,16 @@ def test_vectors_that_are_none(tmp_path: Path, made: tuple[Any, Any], bad: float
     for wrong in (made[1][0][:5], np.full(WIDTH, bad)):
         with pytest.raises(InvalidRequest):
             index.search(wrong, 5)
+
+
+def test_searching_in_threads_is_searching(tmp_path: Path, made: tuple[Any, Any]) -> None:
+    vectors, questions = made
+    index = Vectors(tmp_path, WIDTH, written(tmp_path, vectors), np.arange(5, dtype=np.uint64))
+    filters: list[Any] = [None, np.arange(100, dtype=np.uint64), np.arange(50, 300, dtype=np.uint64)]
+    asked_for = [(question, filters[n % 3]) for n, question in enumerate(questions)]
+    alone = [index.search(question, 10, allowed) for question, allowed in asked_for]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda one: index.search(one[0], 10, one[1]), asked_for)) == alone
 
 
 def test_nothing_in_it(tmp_path: Path, made: tuple[Any, Any]) -> None:

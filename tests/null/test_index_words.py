@@ -8,6 +8,7 @@ Does not cover: a kill in the middle (`tests/chaos/test_index_kill.py`), speed (
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +205,18 @@ def test_no_query_is_an_error(words: Words, query: str) -> None:
     else:
         assert len(hits) <= 5
         assert all(hit.id >> 20 < len(TEXTS) for hit in hits)
+
+
+def test_searching_in_threads_while_it_is_written(writer: WordsWriter, words: Words) -> None:
+    def look(_: int) -> list[int]:
+        words.reload()
+        return found(words, "zeppelin")
+
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(look, n) for n in range(200)]
+        for batch in range(10):
+            writer.add(rows([(b"another text", "")] * 20, first=100 + 20 * batch))
+            writer.remove_groups([100 + 20 * batch])
+            writer.commit(2 + batch)
+        assert all(one.result() == [4] for one in looks)
+    assert words.reload() == 11
