@@ -58,7 +58,7 @@ def windows(data: bytes, pieces: Sequence[Piece], code: bool = False) -> tuple[W
                 found.append(Window(piece.start, end, number))
     walls = np.fromiter((piece.start for piece in pieces), np.int64, len(pieces))
     spans = sentences(data, walls)
-    owners = (np.searchsorted(walls, [start for start, _ in spans], side="right") - 1).tolist()
+    owners: Any = (np.searchsorted(walls, [start for start, _ in spans], side="right") - 1).tolist()
     seen: set[bytes] = set()
     for (start, end), owner in zip(spans, owners, strict=True):
         if (span := data[start:end]) not in seen:
@@ -93,8 +93,8 @@ def _starts(array: Any, flags: Any, walls: Any) -> Any:
     """Where sentences may begin: after a stop and a blank before what begins one; after a newline that does not only wrap a
     line."""
     size = len(array)
-    begins = np.zeros(size + 1, bool)
-    blanks = np.flatnonzero(array[1:-1] == 32) + 1
+    begins: Any = np.zeros(size + 1, bool)
+    blanks: Any = np.flatnonzero(array[1:-1] == 32) + 1
     blanks = blanks[((flags[blanks - 1] & _STOP) > 0) & ((flags[blanks + 1] & _UPPER) > 0)]
     newline = np.flatnonzero(array == 10)
     before = array[np.maximum(newline - 1 - (array[np.maximum(newline - 1, 0)] == 13), 0)]

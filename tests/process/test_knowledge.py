@@ -1,7 +1,7 @@
 """Knowledge of a real daemon: a mixed folder taken in, found, looked at, changed, asked about, forgotten.
 
-Promises: real children read, real indexes are searched, the pilot answers; what is secret is listed and not found; what changed is
-found as it is now, what is gone is not found.
+Promises: real children read, real indexes are searched, the pilot answers; what is secret is listed and not found; what changed
+is found as it is now, what is gone is not found.
 Does not cover: routes and rights one by one (`tests/null/test_knowledge_routes.py`), deaths (`tests/chaos`).
 """
 
@@ -20,9 +20,24 @@ from tests.conftest import RunningDaemon, wait_until
 from tests.contract import tiny_bert
 
 KB = "/homefire/v1/knowledge"
+GARDEN = """# Garden
+
+## Watering
+
+Tomatoes need water every morning in July.
+
+## Tools
+
+The spade hangs on nail 4711.
+"""
+STORE = """class Store:
+    def write_back(self, key: str) -> None:
+        # Writes a value.
+        self.dirty[key] = 1
+"""
 FILES = {
-    "garden.md": "# Garden\n\n## Watering\n\nTomatoes need water every morning in July.\n\n## Tools\n\nThe spade hangs on nail 4711.\n",
-    "src/store.py": 'class Store:\n    def write_back(self, key: str) -> None:\n        """Writes a value."""\n        self.dirty[key] = 1\n',
+    "garden.md": GARDEN,
+    "src/store.py": STORE,
     "people.csv": "name,city\nAda,London\nGrace,Arlington\n",
     "notes/gone.txt": "The heron stands in the reeds.\n",
     ".env": "API_TOKEN=hf_abcdefghijklmnopqrstuvwxyzABCDEFGH\nheron\n",
@@ -84,7 +99,9 @@ def test_a_folder_from_the_command_line(running: RunningDaemon, home: Homefire, 
     assert "4711" in said.stdout and "garden.md:" in said.stdout, said.stdout + said.stderr
     whole = json.loads(running.cli("ask", "Who won the war of the roses?", "--json").stdout)
     assert whole["found"] is False and whole["cited"] == []
-    assert json.loads(running.cli("search", "x", "--in", "none", "--json").stdout)["error"]["code"] == "unknown_collection"
+    assert (
+        json.loads(running.cli("search", "x", "--in", "none", "--json").stdout)["error"]["code"] == "unknown_collection"
+    )
     assert running.cli("knowledge", "remove", "mixed").returncode == 0
     assert folder.is_dir() and home.get(KB) == {"collections": []}
 
