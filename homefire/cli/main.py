@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
     "ingest": ("knowledge", "take in a folder or a file, to be searched and asked about"),
     "search": ("finding", "find places in what was taken in, by words, meaning or a pattern"),
+    "ask": ("finding", "ask a question about what was taken in; the answer names its sources"),
     "knowledge": ("knowledge", "what was taken in: list, look, keep fresh, check, remove"),
     "policy": ("policy", "the rules of what may go in, and what they say of a text"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),

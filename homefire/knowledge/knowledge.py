@@ -97,7 +97,7 @@ class Knowledge:
         self, name: str, after: bytes = b"", limit: int = 200, state: str = "", entry: str = ""
     ) -> list[DocumentRow]:
         """A page of its documents, behind the path `after` and the entry in it. Raises UnknownCollection."""
-        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry)
+        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry=entry)
 
     async def find(self, asked: Question) -> Results:
         """As `Search.find`."""

@@ -25,6 +25,7 @@ from homefire.knowledge.knowledge import Knowledge
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import asking_routes as reading
 from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
@@ -86,6 +87,7 @@ class Rooms:
     spans: Spans = NO_SPANS
     tuning: TuningRooms | None = None
     knowledge: Knowledge | None = None
+    reading: reading.Reading | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -373,12 +375,15 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
 def _knowledge(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word (`paths.ROUTE_WORDS`) come before those with a name in its place."""
     own = known.KnowledgeRoutes(rooms.knowledge, rooms.body_limit)
+    guard = None if rooms.gate is None else rooms.gate.guard
+    asking = reading.AskingRoutes(rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit)
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),
         RouteRow("POST", f"{at}/ingest", "Take a folder or file in", own.ingest, known.IngestBody, STREAM),
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
+        RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
         RouteRow("GET", one, "One collection", own.show),
         RouteRow("PATCH", one, "Whether its folder is watched", own.keep_fresh, known.KeepFreshBody),
         RouteRow("DELETE", one, "Forget it; the folder stays as it is", own.remove, status=204),

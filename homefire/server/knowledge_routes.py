@@ -214,14 +214,19 @@ class KnowledgeRoutes:
 
     @property
     def _room(self) -> Knowledge:
-        if self._given is None:
-            raise PackageMissing(
-                "Knowledge needs packages that are not installed.", "Install them: pip install 'homefire[knowledge]'"
-            )
-        return self._given
+        return room_of(self._given)
 
 
 _AGAIN = "Look for changes now with: homefire ingest FOLDER"
+
+
+def room_of(given: Knowledge | None) -> Knowledge:
+    """The room. Raises PackageMissing where the packages of the extra are."""
+    if given is None:
+        raise PackageMissing(
+            "Knowledge needs packages that are not installed.", "Install them: pip install 'homefire[knowledge]'"
+        )
+    return given
 
 
 def narrowed(body: NarrowBody) -> Filter:

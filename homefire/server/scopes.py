@@ -157,6 +157,8 @@ RIGHTS: dict[str, Right] = {
          f"POST {_COLLECTION}/verify"],
         Right(KNOWLEDGE),
     ),
+    # And `chat`: the route asks for it too.
+    f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
     f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),

@@ -430,9 +430,10 @@ class KnowledgeRows:
         return await self._store.read(query)
 
     async def documents(
-        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = "", entry: str = ""
+        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = "", *, entry: str = "\U0010ffff"
     ) -> list[DocumentRow]:
-        """A page of the documents, by path and entry, behind `after` and `entry`; `state` narrows it."""
+        """A page of the documents, by path and entry, behind the path `after` (with `entry`: behind that entry of it); `state`
+        narrows it."""
         query = (
             f"SELECT {_DOCUMENT} FROM documents WHERE collection = ? AND (path, entry) > (?, ?) AND (? = '' OR state = ?)"  # nosec B608 # our own columns
             " ORDER BY path, entry LIMIT ?"
