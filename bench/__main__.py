@@ -57,9 +57,13 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
     parser.add_argument("--peers", action="store_true", help="retrieval: other programs too, installed under build/")
-    parser.add_argument("--tokens", type=int, default=needles.TOKENS, help="needles: size of the haystack, four bytes each")
+    parser.add_argument(
+        "--tokens", type=int, default=needles.TOKENS, help="needles: size of the haystack, four bytes each"
+    )
     options = parser.parse_args()
-    given: dict[str, Any] = {"needles": {"tokens": options.tokens}, "retrieval": {"peers": options.peers}}.get(options.name, {})
+    given: dict[str, Any] = {"needles": {"tokens": options.tokens}, "retrieval": {"peers": options.peers}}.get(
+        options.name, {}
+    )
     try:
         report: Report = asyncio.run(BENCHES[options.name](**given))
     except HomefireError as problem:

@@ -156,7 +156,9 @@ def _function(draw: random.Random, language: str) -> str:
         lines = [f"def {name}({other}, limit={draw.randrange(9000)}):", f'    """{said}"""']
         for _ in range(draw.randint(4, 14)):
             left, right, act = draw.choice(NOUNS), draw.choice(NOUNS), draw.choice(VERBS)
-            lines.append(f"    {left}_{draw.randrange(99)} = self.{act}_{right}({other}[{draw.randrange(999)}:], {left!r})")
+            lines.append(
+                f"    {left}_{draw.randrange(99)} = self.{act}_{right}({other}[{draw.randrange(999)}:], {left!r})"
+            )
         return "\n".join([*lines, f"    return {other}"])
     name = f"{verb}{noun.title()}{number}"
     lines = [f"static int {name}(struct {other} *{other}, size_t limit) {{", f"    /* {said} */"]

@@ -94,8 +94,8 @@ TAILS = (
     "; by then {name} had already seen {thing} of {place}",
 )
 
-VERBS = "load,parse,store,merge,count,render,flush,split,append,resolve,trim,verify,fetch,queue,encode,drop,sort,open".split(",")
-NOUNS = "buffer,row,index,page,token,header,stream,cache,record,frame,entry,cursor,batch,block,offset,table,handle,field".split(",")
+VERBS = ["load", "parse", "store", "merge", "count", "render", "flush", "split", "append", "resolve", "trim", "verify", "fetch", "queue", "encode", "drop", "sort", "open"]
+NOUNS = ["buffer", "row", "index", "page", "token", "header", "stream", "cache", "record", "frame", "entry", "cursor", "batch", "block", "offset", "table", "handle", "field"]
 COMMENTS = (
     "The {noun} may be empty here, so the {noun2} is checked first.",
     "Callers must {verb} the {noun} before they {verb2} it.",

@@ -157,7 +157,10 @@ def _grown(folder: Path, name: str, size: int) -> dict[str, float]:
         "rows_mb": rows / MB,
         "query_ms": statistics.median(asked[len(QUESTIONS) :]),
     }
-    return {f"{'memory_' if figure in ('mb', 'private_mb') else 'growth_'}{name}_{figure}": v for figure, v in figures.items()}
+    return {
+        f"{'memory_' if figure in ('mb', 'private_mb') else 'growth_'}{name}_{figure}": v
+        for figure, v in figures.items()
+    }
 
 
 def _asked(home: Homefire, question: str) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -27,17 +27,20 @@ from pilot.corpus import labels
 COUNT = 100
 # Of each hundred: on lines of their own, in the middle of paragraphs, in comments of code, in logs.
 SHARES = {"line": 35, "middle": 40, "code": 15, "log": 10}
-TOWNS = "Oslo Bergen Porto Lyon Turin Ghent Basel Malmo Krakow Leeds Cork Graz Split Varna Turku Tartu Riga Brno Pecs Metz".split()
+TOWNS = ["Oslo", "Bergen", "Porto", "Lyon", "Turin", "Ghent", "Basel", "Malmo", "Krakow", "Leeds", "Cork", "Graz", "Split", "Varna", "Turku", "Tartu", "Riga", "Brno", "Pecs", "Metz"]
 TOWNS += ["Padua", "Vaasa", "Namur", "Siena", "Gdansk"]
-STARTS, ENDS = ("Vor", "Kel", "Tam", "Bru", "Zel", "Hov", "Pim", "Lor", "Dra", "Quin"), ("ensky", "aldi", "orfer", "umane", "ellin")
+STARTS, ENDS = (
+    ("Vor", "Kel", "Tam", "Bru", "Zel", "Hov", "Pim", "Lor", "Dra", "Quin"),
+    ("ensky", "aldi", "orfer", "umane", "ellin"),
+)
 HELD = (
     ("keeps {a} spare {b} under the third bench of the {c}", "Where does {name} keep {a} spare {b}?"),
     ("paid {n} crowns for a {b} at the {c}", "How many crowns did {name} pay for the {b}?"),
     ("left a {b} with the guard of the {c} in the year {n}", "With whom did {name} leave a {b}?"),
     ("was seen with a {b} at the {c} on day {n}", "Where was {name} seen with a {b}?"),
 )
-OBJECTS = "sextant,accordion,umbrella,typewriter,lantern,barometer,chessboard,parasol,violin,microscope".split(",")
-SITES = "observatory,ferry terminal,glassworks,opera house,salt mine,lighthouse,tram depot,aquarium,courthouse,brewery".split(",")
+OBJECTS = ["sextant", "accordion", "umbrella", "typewriter", "lantern", "barometer", "chessboard", "parasol", "violin", "microscope"]
+SITES = ["observatory", "ferry terminal", "glassworks", "opera house", "salt mine", "lighthouse", "tram depot", "aquarium", "courthouse", "brewery"]
 SURVEYS, PER_SURVEY = 5, 40
 
 
@@ -82,14 +85,22 @@ def _literal(draw: random.Random) -> list[tuple[str, str]]:
     while len(found) < COUNT:
         name = f"{draw.choice(STARTS)}{draw.choice(STARTS).lower()} {draw.choice(STARTS)}{draw.choice(ENDS)}"
         said, question = draw.choice(HELD)
-        words = {"a": draw.choice(("her", "his")), "b": draw.choice(OBJECTS), "c": draw.choice(SITES), "n": draw.randrange(100, 999)}
+        words = {
+            "a": draw.choice(("her", "his")),
+            "b": draw.choice(OBJECTS),
+            "c": draw.choice(SITES),
+            "n": draw.randrange(100, 999),
+        }
         found[name] = (question.format(name=name, **words), f"{name} {said.format(**words)}.")
     return list(found.values())
 
 
 def _near_duplicates(draw: random.Random) -> list[tuple[str, str]]:
     codes = [
-        (f"What is the {thing} code of the {town} office?", f"The {thing} code of the {town} office is {draw.randrange(10_000, 99_999)}.")
+        (
+            f"What is the {thing} code of the {town} office?",
+            f"The {thing} code of the {town} office is {draw.randrange(10_000, 99_999)}.",
+        )
         for town in TOWNS
         for thing in ("vault", "alarm")
     ]
@@ -98,7 +109,10 @@ def _near_duplicates(draw: random.Random) -> list[tuple[str, str]]:
     base = draw.sample(range(1000, 9999), 5)
     shipments = [number * 10 + digit for number in base for digit in range(10)]
     return codes + [
-        (f"Under which captain did shipment {number} sail?", f"Shipment {number} sailed under captain {captain} without any loss.")
+        (
+            f"Under which captain did shipment {number} sail?",
+            f"Shipment {number} sailed under captain {captain} without any loss.",
+        )
         for number, captain in zip(shipments, captains, strict=True)
     ]
 
@@ -161,9 +175,10 @@ def _most(said: Counter[str]) -> str:
 def predicted(true: Sequence[Line], accuracy: float, seed: int, trials: int = 400) -> dict[str, float]:
     """What `aggregate` gives on the average if each label is right with this probability and else any other class."""
     draw = random.Random(f"{seed} predicted")
-    label: Callable[[str], str] = lambda right: (
-        right if draw.random() < accuracy else draw.choice([name for name in labels.NAMES if name != right])
-    )
+    def label(right: str) -> str:
+        return (
+            right if draw.random() < accuracy else draw.choice([name for name in labels.NAMES if name != right])
+        )
     scores = [aggregate(true, {line.said: label(line.label) for line in true}) for _ in range(trials)]
     return {name: fmean(score[name] for score in scores) for name in scores[0]}
 
