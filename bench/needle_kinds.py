@@ -27,8 +27,15 @@ from pilot.corpus import labels
 COUNT = 100
 # Of each hundred: on lines of their own, in the middle of paragraphs, in comments of code, in logs.
 SHARES = {"line": 35, "middle": 40, "code": 15, "log": 10}
-TOWNS = ["Oslo", "Bergen", "Porto", "Lyon", "Turin", "Ghent", "Basel", "Malmo", "Krakow", "Leeds", "Cork", "Graz", "Split", "Varna", "Turku", "Tartu", "Riga", "Brno", "Pecs", "Metz"]
-TOWNS += ["Padua", "Vaasa", "Namur", "Siena", "Gdansk"]
+TOWNS, OBJECTS, SITES = (
+    tuple(words.split(","))
+    for words in (
+        "Oslo,Bergen,Porto,Lyon,Turin,Ghent,Basel,Malmo,Krakow,Leeds,Cork,Graz,Split,Varna,Turku,Tartu,Riga,Brno,Pecs,Metz,"
+        "Padua,Vaasa,Namur,Siena,Gdansk",
+        "sextant,accordion,umbrella,typewriter,lantern,barometer,chessboard,parasol,violin,microscope",
+        "observatory,ferry terminal,glassworks,opera house,salt mine,lighthouse,tram depot,aquarium,courthouse,brewery",
+    )
+)
 STARTS, ENDS = (
     ("Vor", "Kel", "Tam", "Bru", "Zel", "Hov", "Pim", "Lor", "Dra", "Quin"),
     ("ensky", "aldi", "orfer", "umane", "ellin"),
@@ -39,8 +46,6 @@ HELD = (
     ("left a {b} with the guard of the {c} in the year {n}", "With whom did {name} leave a {b}?"),
     ("was seen with a {b} at the {c} on day {n}", "Where was {name} seen with a {b}?"),
 )
-OBJECTS = ["sextant", "accordion", "umbrella", "typewriter", "lantern", "barometer", "chessboard", "parasol", "violin", "microscope"]
-SITES = ["observatory", "ferry terminal", "glassworks", "opera house", "salt mine", "lighthouse", "tram depot", "aquarium", "courthouse", "brewery"]
 SURVEYS, PER_SURVEY = 5, 40
 
 
@@ -175,10 +180,10 @@ def _most(said: Counter[str]) -> str:
 def predicted(true: Sequence[Line], accuracy: float, seed: int, trials: int = 400) -> dict[str, float]:
     """What `aggregate` gives on the average if each label is right with this probability and else any other class."""
     draw = random.Random(f"{seed} predicted")
+
     def label(right: str) -> str:
-        return (
-            right if draw.random() < accuracy else draw.choice([name for name in labels.NAMES if name != right])
-        )
+        return right if draw.random() < accuracy else draw.choice([name for name in labels.NAMES if name != right])
+
     scores = [aggregate(true, {line.said: label(line.label) for line in true}) for _ in range(trials)]
     return {name: fmean(score[name] for score in scores) for name in scores[0]}
 

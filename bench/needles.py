@@ -158,7 +158,11 @@ def _aggregated(home: Homefire, lines: Sequence[Line]) -> dict[str, float]:
         options = {"mode": "pattern", "literal": True, "limit": PATTERN_LIMIT, "collections": [NAME]}
         answer = home.search(f"| survey {survey} |", **options)
         for each in answer["results"]:  # a chunk may begin within a line: the document is asked for whole ones
-            place = {"path": each["path"], "line": each["first_line"], "count": each["end_line"] - each["first_line"] + 1}
+            place = {
+                "path": each["path"],
+                "line": each["first_line"],
+                "count": each["end_line"] - each["first_line"] + 1,
+            }
             said = home.get(f"{AT}/{NAME}/source", **place)["text"]
             found |= {match[0]: match[3] for match in _LINE.finditer(said) if int(match[2]) == survey}
     searched = time.perf_counter() - began

@@ -5,8 +5,8 @@ A chunk's score is the sum of weight / (k + its place) over the lists it stands 
 weighs 1.5: for a question without a word of the text the words return noise, which would tie with the right answer.
 
 A place in the list of words counts for less, the fewer of the question's words the chunk has: a question in other words than
-the text's finds noise there. A chunk with all of them rises, most where they stand together: BM25 takes a short chunk with most of
-them before a long one with all, and then a key that differs in one word or digit is not found first.
+the text's finds noise there. A chunk with all of them rises, most where they stand together: BM25 takes a short chunk with most
+of them before a long one with all, and then a key that differs in one word or digit is not found first.
 
 Promises: the best of the words stay among the first ten, whatever the other lists say: an exact key must not drown in a weak
 list of meaning. Every result carries why it is where it is. The same input gives the same order.
@@ -30,8 +30,8 @@ FIRST, RESERVE = 10, 3
 # What the re-ranker may add at most; from one place to the next in a list it is about 0.01, at the first 0.14 with weight 1.5.
 # It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
-# Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of them; and
-# what a chunk with all of them gains where they stand together. Measured over needles and docstrings together (docs/log.md).
+# Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of them;
+# and what a chunk with all of them gains where they stand together. Measured over needles and docstrings (docs/log.md).
 LEAST_WORDS, ALL, ALL_TOGETHER = 0.3, 0.9, 0.1
 # Share of the query's words from which on a place is kept.
 KEPT = 0.33
@@ -91,8 +91,8 @@ def fuse(
 
 
 def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str, reserve: int = RESERVE) -> list[Fused]:
-    """The same chunks in a new order: by how much of the query they have, and where; words in the name and new texts rise a little.
-    Chunks without features keep their score."""
+    """The same chunks in a new order: by how much of the query they have, and where; words in the name and new texts rise a
+    little. Chunks without features keep their score."""
     wanted = [token for token in dict.fromkeys(tokens(query)) if token not in STOP_WORDS][:_WANTED]
     places = {number: sorted(_places(wanted, known.text[:_TEXT_READ])) for number, known in features.items()}
     shares = _covered(wanted, places, features)
@@ -120,14 +120,13 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
 def _covered(
     wanted: Sequence[str], places: Mapping[int, list[tuple[int, str]]], features: Mapping[int, Features]
 ) -> dict[int, float]:
-    """How much of the query each chunk has, in its text or its name: 0 to 1. A word weighs more, the fewer of these chunks have it."""
+    """How much of the query each chunk has, in its text or its name: 0 to 1. A word weighs more, the fewer of these chunks have
+    it."""
     have = {
         number: {word for _, word in found} | (set(wanted) & set(tokens(features[number].name)))
         for number, found in places.items()
     }
-    weights = {
-        word: math.log(1 + len(have) / max(1, sum(word in words for words in have.values()))) for word in wanted
-    }
+    weights = {word: math.log(1 + len(have) / max(1, sum(word in words for words in have.values()))) for word in wanted}
     total = sum(weights.values())
     return {number: sum(weights[word] for word in words) / total if total else 1.0 for number, words in have.items()}
 

@@ -199,7 +199,9 @@ class Meaning:
                 if said:
                     sign = hashlib.blake2b(said.encode(), digest_size=8).digest()
                     found.append(
-                        _Window(number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said, whole)
+                        _Window(
+                            number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said, whole
+                        )
                     )
         return step, found
 

@@ -61,7 +61,9 @@ def unpack_labelled(packed: bytes, labels: str) -> list[tuple[int, int, int, str
 
 def pack_windows(windows: Iterable[tuple[int, int, int, bool]]) -> bytes:
     """(start, end, piece, whether it stands for the piece) of each, packed."""
-    return b"".join([WINDOW.pack(start, end, piece | WHOLE if whole else piece) for start, end, piece, whole in windows])
+    return b"".join(
+        [WINDOW.pack(start, end, piece | WHOLE if whole else piece) for start, end, piece, whole in windows]
+    )
 
 
 def unpack_windows(packed: bytes) -> list[tuple[int, int, int, bool]]:

@@ -196,9 +196,14 @@ def test_reserve_is_what_the_docstring_says() -> None:
 
 def test_all_words_of_a_query_go_before_most_of_them_in_a_shorter_text() -> None:
     """BM25 has the key that differs in one word first, because its text is short; the right one is far below it."""
-    town = {number: f"The vault code of the {name} office is 1." for number, name in enumerate(("Rome", "Bonn", "Lyon", "Oslo"), 1)}
+    town = {
+        number: f"The vault code of the {name} office is 1."
+        for number, name in enumerate(("Rome", "Bonn", "Lyon", "Oslo"), 1)
+    }
     made = fuse({"words": hits([1, 2, 3, 4])})
-    order = rerank(made, {number: Features(text) for number, text in town.items()}, "What is the vault code of the Oslo office?")
+    order = rerank(
+        made, {number: Features(text) for number, text in town.items()}, "What is the vault code of the Oslo office?"
+    )
     assert order[0].id == 4 and order[0].added["all_words"] > 0
     assert "all_words" not in order[1].added and order[1].added["coverage"] < 0
 

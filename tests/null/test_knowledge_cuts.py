@@ -226,7 +226,9 @@ def test_a_wrapped_sentence_is_one_window_and_a_repeated_one_counts_once() -> No
 
 
 def test_a_wrapped_line_may_go_on_with_a_name() -> None:
-    sentence = "The ferry from Ravenscar to Otterholt was late again and nobody at all could tell Verena of Pellworth why. "
+    sentence = (
+        "The ferry from Ravenscar to Otterholt was late again and nobody at all could tell Verena of Pellworth why. "
+    )
     said = (sentence * 9).strip().split()
     text = "\n".join(textwrap.wrap(" ".join(said), 72))
     assert "\nRavenscar" in text or "\nVerena" in text or "\nOtterholt" in text or "\nPellworth" in text
