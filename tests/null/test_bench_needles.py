@@ -7,7 +7,10 @@ Does not cover: what is found (`bench needles` is run by hand; its figures stand
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -30,7 +33,7 @@ from bench.needle_kinds import (
     survey_lines,
     survey_puts,
 )
-from bench.processes import Clock, memory_mb, tree
+from bench.processes import Clock, cpu_seconds, memory_mb, tree
 from homefire.index.fusion import tokens
 from homefire.index.query import STOP_WORDS
 from pilot.corpus import labels
@@ -164,15 +167,15 @@ def test_functions_have_lost_the_sentence_that_asks_for_them() -> None:
 
 
 def test_what_a_process_takes_is_counted_with_its_children() -> None:
-    import os
-    import subprocess
-    import sys
-
     program = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
-    clock = Clock(os.getpid())
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
-        assert child.pid in tree(os.getpid())
-        whole, private = memory_mb(child.pid)
-        assert 0 < private <= whole < 200
-        child.communicate(b"\n")
-    assert clock.cpu() >= 0.25 and clock.wall() > 0
+    with Clock(os.getpid()) as clock:
+        with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
+            assert child.pid in tree(os.getpid())
+            whole, private = memory_mb(child.pid)
+            assert 0 < private <= whole < 200
+            while cpu_seconds(child.pid) < 0.3:
+                pass
+            clock.cpu()
+            child.communicate(b"\n")
+        assert clock.cpu() >= 0.3 and clock.wall() > 0
+    assert cpu_seconds(child.pid) == 0
