@@ -47,7 +47,7 @@ from homefire.supervision import lifeline
 T = TypeVar("T")
 
 # A batch ends at the first of these: bytes of text, files, seconds.
-BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 16 * 2**20, 1000, 3.0
+BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 8 * 2**20, 1000, 3.0
 # Files of which the daemon is asked at once, and chunks that are handed to the index at once.
 ASKED_FILES, ADDED_CHUNKS = 500, 1000
 REPORT_SECONDS = 0.2
