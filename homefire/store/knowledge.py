@@ -342,6 +342,15 @@ class KnowledgeRows:
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection, after, limit)).fetchall())
         return [(row[0], TextRow(*row[1:])) for row in rows]
 
+    async def signatures(self, collection: int) -> list[TextRow]:
+        """SimHash and MinHash of every living text, without what is packed."""
+        query = (
+            "SELECT t.id, t.digest, t.segment, t.start, t.size, t.lines, t.marks, t.simhash, t.minhash FROM collection_texts o"
+            " JOIN texts t ON t.id = o.text WHERE o.collection = ? AND o.dead = 0 ORDER BY t.id"
+        )
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
+        return [TextRow(*(*row, "", b"", b"")) for row in rows]
+
     async def last_seq(self, collection: int) -> int:
         """The newest text's `seq`; 0: there is none."""
         query = "SELECT coalesce(max(seq), 0) FROM collection_texts WHERE collection = ?"
