@@ -13,10 +13,6 @@ from homefire.store import TextRow
 
 LETTERS = random.Random(1)
 WORDS = ["".join(LETTERS.choices("abcdefghijklmnoprstuvw", k=LETTERS.randint(3, 9))) for _ in range(5000)]
-    f"{a}{b}"
-    for a in ("riv", "ston", "lamp", "wint", "brid", "cloud")
-    for b in ("er", "al", "ing", "ish", "ous", "ent")
-]
 
 
 def row(number: int, text: str) -> TextRow:
