@@ -100,7 +100,8 @@ class EngineName(str):
 
 
 class CollectionName(str):
-    """A collection's name: letters and digits of any script, spaces and . _ - inside, at most 80. Raises InvalidRequest."""
+    """A collection's name: letters and digits of any script, spaces and . _ - inside, at most 80, and none of the words that
+    stand in its place in a route. Raises InvalidRequest."""
 
     __slots__ = ()
 
@@ -111,8 +112,17 @@ class CollectionName(str):
                 "Use letters, digits, dots, dashes and spaces, at most 80.",
                 param="name",
             )
+        if text in ROUTE_WORDS:
+            raise InvalidRequest(
+                f"'{text}' cannot be a collection's name: it is a part of the interface.",
+                f"Take another one: --name my-{text}",
+                param="name",
+            )
         return super().__new__(cls, text)
 
+
+# What stands where a collection's name would (`server/knowledge_routes.py`).
+ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100

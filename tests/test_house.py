@@ -36,11 +36,11 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
     "errors": 1050, "messages": 180, "settings": 320, "paths": 290, "store": 2000, "dialects": 3400, "hardware": 1300,
-    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 4500, "safety": 1900,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 6500, "safety": 1900,
     "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1300, "doctor": 350, "diagnose": 450,
     "telemetry": 330,
 }  # fmt: skip
-TOTAL_BUDGET = 46_500
+TOTAL_BUDGET = 49_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")

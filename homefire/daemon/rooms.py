@@ -37,6 +37,8 @@ from homefire.daemon.handed import (
     restart_hook,
     user_folder,
 )
+from homefire.daemon.knowing import make_knowledge
+from homefire.daemon.main_model import MainModel
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
@@ -45,6 +47,7 @@ from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import HomefireError, UnsupportedModel
 from homefire.hardware import compute_threads, detect, process_memory
 from homefire.hardware.gpu_limits import GpuLimits
+from homefire.knowledge.knowledge import Knowledge
 from homefire.messages import Usage
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
@@ -173,13 +176,15 @@ class Daemon:
         ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
+        self.knowledge: Knowledge | None = None  # `open` makes it, once it is known whether walls hold
         self.rpc: Any = None  # loaded only where it is wanted
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
         if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
             log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
-        walls = asyncio.ensure_future(choose(candidates())) if self.settings.sandbox_models else None
+        wanted = self.settings.sandbox_models or self.settings.ingest_walls
+        walls = asyncio.ensure_future(choose(candidates())) if wanted else None
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -187,8 +192,10 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
-        if walls is not None:  # before anything that an earlier daemon began goes on
-            self._walls = (await walls).sandbox.facts().tier == 1
+        hold = walls is not None and (await walls).sandbox.facts().tier == 1
+        self._walls = hold and bool(
+            self.settings.sandbox_models
+        )  # before anything that an earlier daemon began goes on
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -196,6 +203,7 @@ class Daemon:
         await self.keeper.open()
         self.telemetry.open()
         await self.builder.open()
+        await self._open_knowledge(hold)
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -225,11 +233,30 @@ class Daemon:
             spans=self.spans or NoSpans(),
             tuning=TuningRooms(self.tuner, self.tuned),
             builder=self.builder,
+            knowledge=self.knowledge,
+            reading=self._reading,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
             self.rpc = self._make_rpc(inside, rooms)
         return app
+
+    def _reading(self, key: str, model: str) -> MainModel:
+        """Who reads for this caller: a model of this name, or the one of the role main."""
+        spans = self.spans or NoSpans()
+        roles, meter = self.roles.roles, self.authority.meter
+        answering = Answering(self.keeper, self.library, self.far, roles, spans=spans, meter=meter)
+
+        def window(name: str) -> int:
+            offered = dict(self.far.offered())
+            return offered.get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+
+        return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+
+    async def _open_knowledge(self, walls: bool) -> None:
+        self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
+        if self.knowledge is not None:
+            await self.knowledge.open()
 
     def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
         from homefire.server.rpc import Rpc
@@ -274,6 +301,8 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
+        if self.knowledge is not None:
+            await self.knowledge.close()
         await self.embedders.close()
         await self.builder.close()
         await self.pulls.close()

@@ -57,6 +57,7 @@ from homefire.errors.failures import (
 from homefire.errors.requests import (
     AdapterMismatch,
     AddressRefused,
+    BadArchive,
     BadKey,
     BadLoginCode,
     BadModelFile,
@@ -125,6 +126,7 @@ from homefire.errors.root import ClientError, DaemonError, EngineError, Homefire
 __all__ = [
     "AdapterMismatch",
     "AddressRefused",
+    "BadArchive",
     "BadKey",
     "BadLoginCode",
     "BadModelFile",

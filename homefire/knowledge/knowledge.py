@@ -19,6 +19,7 @@ from typing import Any
 
 from homefire.errors import UnknownDocument
 from homefire.knowledge.checking import Checking
+from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
@@ -58,6 +59,7 @@ class Knowledge:
         self.meaning = Meaning(self.rows, self.shelves, embed)
         self.searching = Search(self.rows, self.shelves, embed)
         self.checking = Checking(self.rows, self.shelves)
+        self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)
 
     async def open(self) -> None:
@@ -91,9 +93,11 @@ class Knowledge:
         """One. Raises UnknownCollection."""
         return await self._view(await self.rows.get(name))
 
-    async def documents(self, name: str, after: bytes = b"", limit: int = 200, state: str = "") -> list[DocumentRow]:
-        """A page of its documents. Raises UnknownCollection."""
-        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state)
+    async def documents(
+        self, name: str, after: bytes = b"", limit: int = 200, state: str = "", entry: str = ""
+    ) -> list[DocumentRow]:
+        """A page of its documents, behind the path `after` and the entry in it. Raises UnknownCollection."""
+        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry=entry)
 
     async def find(self, asked: Question) -> Results:
         """As `Search.find`."""
@@ -131,6 +135,14 @@ class Knowledge:
             await self.ingestion.submit(Path(os.fsdecode(collection.root)), name)
             self.meaning.nudge()
         return report.view()
+
+    async def export(self, name: str, target: Path, progress: Callable[[int, int], None] | None = None) -> int:
+        """Writes a collection into one file; returns its bytes. Raises UnknownCollection, InvalidRequest, DiskFull."""
+        return await self.exporting.write(await self.rows.get(name), target, progress)
+
+    async def import_(self, source: Path, name: str | None = None) -> Job:
+        """A run that makes a collection of an export. Raises BadArchive, CollectionExists, InvalidRequest."""
+        return await self.exporting.read(source, name)
 
     async def remove(self, name: str) -> None:
         """Forgets a collection and its files; the folder that it came from is not touched. Raises UnknownCollection."""

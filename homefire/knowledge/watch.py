@@ -81,7 +81,6 @@ class Watch:
                 watch_filter=lambda change, path: not path.startswith(self._home) and usual(change, path),
                 debounce=QUIET_MILLISECONDS,
                 step=QUIET_MILLISECONDS // 3,
-                raise_interrupt=False,
             ):
                 return
         except (ImportError, OSError, RuntimeError) as problem:

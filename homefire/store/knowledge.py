@@ -430,15 +430,16 @@ class KnowledgeRows:
         return await self._store.read(query)
 
     async def documents(
-        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = ""
+        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = "", *, entry: str = "\U0010ffff"
     ) -> list[DocumentRow]:
-        """A page of the documents, by path; `state` narrows it."""
+        """A page of the documents, by path and entry, behind the path `after` (with `entry`: behind that entry of it); `state`
+        narrows it."""
         query = (
-            f"SELECT {_DOCUMENT} FROM documents WHERE collection = ? AND path > ? AND (? = '' OR state = ?)"  # nosec B608 # our own columns
+            f"SELECT {_DOCUMENT} FROM documents WHERE collection = ? AND (path, entry) > (?, ?) AND (? = '' OR state = ?)"  # nosec B608 # our own columns
             " ORDER BY path, entry LIMIT ?"
         )
         rows: list[Row] = await self._store.read(
-            lambda c: c.execute(query, (collection, after, state, state, limit)).fetchall()
+            lambda c: c.execute(query, (collection, after, entry, state, state, limit)).fetchall()
         )
         return [DocumentRow(*row) for row in rows]
 
