@@ -58,8 +58,8 @@ Name = Literal["passages", "token", "citation", "removed", "quote", "done"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`passages`: {"passages": [{"n", "path", "line", "end_line", "handle", "label"}], "withheld"}; `token`: {"text"};
-    `citation`: {"n", "text"}; `removed`: {"n", "why"}; `quote`: {"n", "text"}; `done`: see `Done.as_data`."""
+    """`passages`: {"passages": rows of `_row`, "withheld": how many the policy kept back}; `token`: {"text"}; `citation`: {"n",
+    "text"}; `removed`: {"n", "why"}; `quote`: {"n", "text"}; `done`: see `Done.as_data`."""
 
     name: Name
     data: dict[str, Any]
@@ -286,5 +286,6 @@ def _events(shown: Sequence[Any], done: Done) -> list[Event]:
 
 
 def _row(n: int, each: Found) -> dict[str, Any]:
-    return {"n": n, "collection": each.collection, "path": each.path, "line": each.line, "end_line": each.end_line,
-            "label": each.label, "handle": each.handle}  # fmt: skip
+    """A passage as a reader sees it listed."""
+    names = ("collection", "path", "line", "first_line", "end_line", "label", "handle")
+    return {"n": n, **{name: getattr(each, name) for name in names}}
