@@ -80,6 +80,7 @@ class Embedders:
         self._folder, self._build, self._walls = folder, build, walls
         self._measuring: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, Verdict] = {}
+        self.settled_one: Callable[[], None] = lambda: None  # told when a model can be asked that could not before
 
     def graph(self, name: str) -> Path | None:
         """The graph that an engine of this name runs; None if it runs the model's own file. Raises UnknownModel."""
@@ -155,7 +156,11 @@ class Embedders:
         if model.name not in self._measuring:
             work = asyncio.ensure_future(self._measure(model))
             self._measuring[model.name] = work
-            work.add_done_callback(lambda _: self._measuring.pop(model.name, None))
+            work.add_done_callback(lambda _: self._measured(str(model.name)))
+
+    def _measured(self, name: str) -> None:
+        self._measuring.pop(name, None)
+        self.settled_one()
 
     async def _measure(self, model: Model) -> None:
         try:

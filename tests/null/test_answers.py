@@ -75,7 +75,7 @@ class Screen:
 
 
 def found(*texts: str) -> list[Found]:
-    return [Found("c", f"f{n}.txt", "text", "", n, n, 0, len(text), "", text, 1.0, 0.0, f"kb:c:{n}:0-1")
+    return [Found("c", f"f{n}.txt", "text", "", n, n, n, 0, len(text), "", text, 1.0, 0.0, f"kb:c:{n}:0-1")
             for n, text in enumerate(texts)]  # fmt: skip
 
 

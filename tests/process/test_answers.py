@@ -48,7 +48,7 @@ async def scenario(folder: Path) -> None:
 
 
 def found(n: int, text: str) -> Found:
-    return Found("c", f"{n}.txt", "text", "", 1, 1, 0, len(text), "", text, 1.0, 0.0, f"kb:c:{n}:0-1")
+    return Found("c", f"{n}.txt", "text", "", 1, 1, 1, 0, len(text), "", text, 1.0, 0.0, f"kb:c:{n}:0-1")
 
 
 async def asked(model: MainModel, question: str, texts: list[str]) -> tuple[str, dict[str, object], list[Event]]:
