@@ -394,7 +394,8 @@ def test_a_question_is_answered_with_its_sources(tmp_path: Path) -> None:
         room.notes = ("Vectors are not ready yet.",)
         said = await house.call("POST", f"{KB}/ask", {"question": "What does Store.write return?", "limit": 3})
         assert said.events[0] == ("passages", {
-            "passages": [{"n": 1, "collection": "notes", "path": "a b/x.py", "line": 7, "first_line": 6, "end_line": 9, "label": "Store.write",
+            "passages": [{"n": 1, "collection": "notes", "path": "a b/x.py", "line": 7, "first_line": 6, "end_line": 9,
+                          "label": "Store.write",
                           "handle": "kb:notes:0123456789abcdef:100-180"}],
             "withheld": 0, "notes": ["Vectors are not ready yet."],
         })  # fmt: skip
