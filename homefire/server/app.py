@@ -381,6 +381,7 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     return [
         RouteRow("GET", at, "The collections", own.list),
         RouteRow("POST", f"{at}/ingest", "Take a folder or file in", own.ingest, known.IngestBody, STREAM),
+        RouteRow("POST", f"{at}/import", "Make a collection of an export", own.bring, known.BringBody, STREAM),
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
         RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
@@ -391,6 +392,8 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{one}/source", "Lines of a document; path, line, count", own.source),
         RouteRow("POST", f"{one}/follow", "The progress of its run", own.follow, answer=STREAM),
         RouteRow("POST", f"{one}/cancel", "End its run; what is done stays", own.cancel),
+        RouteRow("GET", f"{one}/duplicates", "Documents that are nearly the same; least", own.duplicates),
+        RouteRow("POST", f"{one}/export", "Write it into one file", own.export, known.CopyBody, STREAM),
         RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
 

@@ -154,13 +154,15 @@ RIGHTS: dict[str, Right] = {
     **dict.fromkeys(
         [f"GET {_AT}/knowledge", f"GET {_AT}/knowledge/jobs", f"POST {_AT}/knowledge/search", f"GET {_COLLECTION}",
          f"GET {_COLLECTION}/documents", f"GET {_COLLECTION}/source", f"POST {_COLLECTION}/follow",
-         f"POST {_COLLECTION}/verify"],
+         f"POST {_COLLECTION}/verify", f"GET {_COLLECTION}/duplicates"],
         Right(KNOWLEDGE),
     ),
     # And `chat`: the route asks for it too.
     f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
+    f"POST {_AT}/knowledge/import": Right(ADMIN, "collection imported"),
+    f"POST {_COLLECTION}/export": Right(ADMIN, "collection exported"),
     f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),
     f"PATCH {_COLLECTION}": Right(ADMIN, "collection's folder watched or not"),
     f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
