@@ -37,7 +37,7 @@ from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BadSetting, HomefireError, HomeInUse, UnsupportedModel
+from homefire.errors import BadSetting, HomefireError, UnsupportedModel
 from homefire.hardware import Machine, compute_threads, detect, process_memory
 from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
@@ -86,6 +86,7 @@ from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
 from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
+from homefire.supervision.only_one import only_one
 from homefire.supervision.restarts import Hook, Restarts
 from homefire.telemetry import Facts, Telemetry
 
@@ -123,7 +124,7 @@ def main() -> int:
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _crash_dump(paths), listen(settings, paths) as listening:
+        with only_one(paths), _crash_dump(paths), listen(settings, paths) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
@@ -688,42 +689,6 @@ def _run(daemon: Daemon) -> None:
         asyncio.run(daemon.serve())
     else:
         uvloop.run(daemon.serve())
-
-
-@contextlib.contextmanager
-def _only_daemon(paths: Paths) -> Iterator[None]:
-    """Holds the home's lock. Raises HomeInUse, which names the daemon that has it."""
-    try:
-        file = paths.lock.open("a+b")
-    except OSError as problem:
-        raise from_os(problem, paths.lock) from None
-    with file:
-        if not _lock(file.fileno()):
-            raise HomeInUse(f"A daemon runs on {paths.home} already{_who(paths.address)}.")
-        yield
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _who(address: Path) -> str:
-    try:
-        facts = json.loads(address.read_text("utf-8"))
-        return f" (pid {facts['pid']}, {facts['url']})"
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 def _log_to(paths: Paths) -> None:
