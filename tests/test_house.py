@@ -26,7 +26,7 @@ FLOORS: dict[str, int] = {
     "residency": 3,
     **dict.fromkeys(["agent", "maker", "learning"], 4),
     **dict.fromkeys(["server", "client", "cli"], 5),
-    **dict.fromkeys(["daemon", "doctor", "diagnose"], 6),
+    **dict.fromkeys(["daemon", "doctor", "diagnose", "rescue"], 6),
 }
 # What may be imported on one's own floor, or by a room that may import little.
 ALLOWED_SIDEWAYS = {("settings", "errors"), ("paths", "errors"), ("cli", "client"), ("daemon", "doctor"), ("daemon", "diagnose"),
@@ -35,11 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 850, "messages": 180, "settings": 280, "paths": 260, "store": 1300, "dialects": 3400, "hardware": 1300,
+    "errors": 1000, "messages": 180, "settings": 280, "paths": 260, "store": 2400, "dialects": 3400, "hardware": 1300,
     "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 3700, "safety": 1900, "residency": 3300,
-    "server": 6100, "client": 350, "cli": 2700, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
+    "server": 7100, "client": 350, "cli": 3300, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
+    "rescue": 200,
 }  # fmt: skip
-TOTAL_BUDGET = 36_500
+TOTAL_BUDGET = 39_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")

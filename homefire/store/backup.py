@@ -229,7 +229,8 @@ def sync_file(path: Path) -> None:
 def _write_manifest(part: Path, made: Backup) -> None:
     shown = {**asdict(made), "format": FORMAT}
     del shown["path"]
-    with (part / MANIFEST).open("x", encoding="utf-8") as file:
+    descriptor = os.open(part / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(shown, file, indent=1)
         file.flush()
         os.fsync(file.fileno())

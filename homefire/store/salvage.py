@@ -178,19 +178,21 @@ def _readable(source: apsw.Connection | None, table: Table, known: dict[int, int
 
 def _range(source: apsw.Connection, table: Table, known: dict[int, int]) -> tuple[int, int]:
     """Rowids between which all rows lie, as well as can be told."""
-    ends: list[int] = []
+    ends = list(known) if table.whole else []
     by_key = ", ".join(quoted(column) for column in table.primary)
     name = quoted(table.name)
+    whole = bool(ends)  # whether something has told where the table ends
     for query in (f"{name} ORDER BY rowid", f"{name} ORDER BY rowid DESC", f"{name} ORDER BY {by_key}"):
         try:
-            for (rowid,) in source.execute(f"SELECT rowid FROM {query}"):  # nosec B608 # from our schema
-                ends.append(rowid)
+            for row in source.execute(f"SELECT rowid FROM {query}"):  # nosec B608 # from our schema
+                ends.append(cast("int", row[0]))
+            whole = True
         except _BROKEN:
-            ends += [ends[-1] + BEYOND] if ends else [0, BEYOND]
+            continue
         except apsw.SQLError:
             return 0, 0
-    if table.whole:
-        ends += list(known)
+    if not whole:
+        ends += [max(ends, default=0) + BEYOND, 0]
     return (min(ends), max(ends)) if ends else (0, 0)
 
 

@@ -217,9 +217,10 @@ def _one_by_one(
     if isinstance(problem, apsw.CorruptError):
         yield [Fault(table.name, None, f"unreadable: {problem}")], 0
         return
-    ids = c.execute(f"SELECT rowid FROM {quoted(table.name)} WHERE rowid > ? ORDER BY rowid", (last,)).fetchall()  # nosec B608
+    numbers = f"SELECT rowid FROM {quoted(table.name)} WHERE rowid > ? ORDER BY rowid"  # nosec B608 # from the schema
+    ids = [int(row[0]) for row in _rows(c, numbers, (last,))]
     single = query.replace("t.rowid > ? ", "t.rowid = ? ").replace(f"LIMIT {BATCH}", "LIMIT 1")
-    for (rowid,) in ids:
+    for rowid in ids:
         try:
             row = c.execute(single, (rowid,)).fetchone()
         except (apsw.CorruptError, UnicodeDecodeError):
@@ -243,8 +244,8 @@ def _missing(c: apsw.Connection, table: Table) -> Iterator[Fault]:
         )
     # What cannot be read was told of by `_scan`.
     with contextlib.suppress(apsw.CorruptError, UnicodeDecodeError):
-        for found in _rows(c, query):
-            yield Fault(table.name, found[0], "missing")
+        for row in _rows(c, query):
+            yield Fault(table.name, row[0], "missing")
 
 
 def _triggers(table: Table) -> Iterator[str]:
@@ -266,7 +267,8 @@ def _triggers(table: Table) -> Iterator[str]:
 
 
 def _rows(c: apsw.Connection, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    return c.execute(query, values).fetchall()
+    found: list[tuple[Any, ...]] = c.execute(query, values).fetchall()
+    return found
 
 
 def _text(value: str) -> str:
