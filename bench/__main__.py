@@ -6,7 +6,23 @@ import argparse
 import asyncio
 import sys
 
-from bench import auth, engine, fair, fetch, fit, kv, policy, quantize, router, sandbox, slots, start, swap, verify
+from bench import (
+    auth,
+    engine,
+    fair,
+    fetch,
+    fit,
+    kv,
+    policy,
+    quantize,
+    router,
+    sandbox,
+    slots,
+    start,
+    store,
+    swap,
+    verify,
+)
 from bench.report import Report
 from homefire.cli.main import show_error
 from homefire.errors import HomefireError
@@ -26,6 +42,7 @@ BENCHES = {
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,
+    "store": store.measure,
 }
 
 

@@ -20,6 +20,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -193,14 +194,17 @@ def _take(source: Path, target: Path, name: str, *, link: bool) -> Entry:
 def _copy_database(source: Path, target: Path, anyway: bool) -> tuple[Entry, int, int]:
     """A copy of one moment, without what is free in it; checked and on the disk. Gives rows and damaged rows too."""
     copy_database(source, target)
-    found = check_database(target, quick=True)
+    with ThreadPoolExecutor(2) as beside:  # both leave the processor to others while they read and hash
+        synced, digest = beside.submit(sync_file, target), beside.submit(digest_of, target)
+        found = check_database(target, quick=True)
+        synced.result()
     if not anyway or found.structure:
         require_whole(found, source, _SEE)
-    return Entry(_DATABASE, target.stat().st_size, digest_of(target)), found.rows, found.faulty
+    return Entry(_DATABASE, target.stat().st_size, digest.result()), found.rows, found.faulty
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Writes what `source` holds at this moment into the new file `target`, and syncs it. Others may write meanwhile.
+    """Writes what `source` holds at this moment into the new file `target`; syncing it is left. Others may write meanwhile.
 
     Raises StoreDamaged, DiskFull, HomeNotWritable."""
     try:
@@ -217,7 +221,6 @@ def copy_database(source: Path, target: Path) -> None:
     finally:
         c.close(True)
     target.chmod(0o600)
-    sync_file(target)
 
 
 def sync_file(path: Path) -> None:

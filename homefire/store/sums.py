@@ -194,11 +194,8 @@ def _scan(c: apsw.Connection, table: Table) -> Iterator[tuple[list[Fault], int]]
         except (apsw.CorruptError, UnicodeDecodeError) as problem:
             yield from _one_by_one(c, table, query, last, problem)
             return
-        wrong = []
-        for row in rows:
-            if row[1] != _sum_of(row[2:]):
-                wrong.append(Fault(table.name, row[0], "unknown" if row[1] is None else "changed"))
-        yield wrong, len(rows)
+        wrong = [(row[0], row[1]) for row in rows if row[1] != _sum_of(row[2:])]
+        yield [Fault(table.name, rowid, "unknown" if kept is None else "changed") for rowid, kept in wrong], len(rows)
         last = rows[-1][0] if len(rows) == BATCH else None
 
 

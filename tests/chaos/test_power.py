@@ -4,7 +4,8 @@ Promises: what `write` had answered is there in every state in which a cut may l
 file is sound; each protection is taken away in turn and then something is lost (the controls).
 Does not cover: disks that say they have flushed and have not.
 
-HOMEFIRE_PROOF=full makes 20,000 states and cuts a real file system in a loop device (root only) 25 times for each setting.
+HOMEFIRE_PROOF=full makes 20,000 states, lets every single call fail, kills 100 times, and cuts a real file system in a loop
+device (root only) 25 times for each setting.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from tests.chaos.torn import Call, States, recorded
 
 FULL = os.environ.get("HOMEFIRE_PROOF") == "full"
 STATES = 20_000 if FULL else 2_000
+KILLS = 100 if FULL else 4
 COMMITS = 60
+# Of a line that the writer says, whole.
+LENGTH_OF_ROW, LENGTH_OF_BLOB = 2 + 17, 2 + 64
 # Pages after which the WAL is folded into the database: often, so that cuts come in the middle of it.
 FOLD_PAGES = 20
 Acked = tuple[int, str]
@@ -225,6 +229,31 @@ def _with_failure(path: Path, number: int, shown: dict[str, int]) -> bool:
     return hit[0]
 
 
+# -- kill -9
+
+
+def test_killing_the_writer_loses_nothing(tmp_path: Path) -> None:
+    """On one home, again and again; what any of them had acknowledged is there after each."""
+    home, dice, acked = tmp_path / "home", random.Random(9), set()
+    for _ in range(KILLS):
+        command = [sys.executable, "-m", "tests.chaos.power_writer", str(home), "FULL", "yes"]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        assert writer.stdout is not None
+        first = writer.stdout.readline()
+        time.sleep(dice.uniform(0.02, 0.3))
+        writer.kill()
+        said = (first + writer.stdout.read()).decode()  # the last line may be torn
+        writer.wait()
+        writer.stdout.close()
+        acked |= {line for line in said.splitlines() if len(line) in (LENGTH_OF_ROW, LENGTH_OF_BLOB)}
+        found = _missing(Paths(home), acked)
+        assert found == {"rows": [], "blobs": []}
+        assert check_database(home / "homefire.db").whole
+    assert check_blobs(Paths(home))[2] == ()
+    print(f"{KILLS} kills, {len(acked)} acknowledged")
+    assert len(acked) > KILLS
+
+
 # -- blobs
 
 
@@ -364,20 +393,26 @@ def _cut(place: Path, image: Path, way: str, seconds: float) -> tuple[set[str], 
     writer.kill()
     writer.wait()
     writer.stdout.close()
-    return {line for line in b"".join(said).decode().splitlines() if len(line) in (19, 66)}, copy
+    return {line for line in b"".join(said).decode().splitlines() if len(line) in (LENGTH_OF_ROW, LENGTH_OF_BLOB)}, copy
 
 
 def _count(place: Path, acked: set[str], total: dict[str, int]) -> None:
     paths = Paths(place / "home")
-    rows = {line[2:] for line in acked if line.startswith("c ")}
-    blobs = {line[2:] for line in acked if line.startswith("b ")}
+    missing = _missing(paths, acked)
+    total["rows"] += sum(line.startswith("c ") for line in acked)
+    total["blobs"] += sum(line.startswith("b ") for line in acked)
+    total["rows lost"] += len(missing["rows"])
+    total["blobs lost"] += len(missing["blobs"])
+    total["blobs torn"] += len(set(check_blobs(paths)[2]) & {line[2:] for line in acked})
+
+
+def _missing(paths: Paths, acked: set[str]) -> dict[str, list[str]]:
+    """Of what was acknowledged, what is not there."""
     there: set[str] = set()
     with contextlib.suppress(apsw.Error, HomefireError):
         c = connect(paths.database)
         there = {str(row[0]) for row in c.execute("SELECT id FROM conversations")}
         c.close(True)
-    total["rows"] += len(rows)
-    total["rows lost"] += len(rows - there)
-    total["blobs"] += len(blobs)
-    total["blobs lost"] += sum(not paths.blob(Digest(each)).is_file() for each in blobs)
-    total["blobs torn"] += len(set(check_blobs(paths)[2]) & blobs)
+    rows = [line for line in acked if line.startswith("c ") and line[2:] not in there]
+    blobs = [line for line in acked if line.startswith("b ") and not paths.blob(Digest(line[2:])).is_file()]
+    return {"rows": rows, "blobs": blobs}
