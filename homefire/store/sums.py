@@ -143,6 +143,7 @@ def seal(c: apsw.Connection, spoiled: frozenset[tuple[str, int]] = frozenset()) 
             f"INSERT INTO {PLACE} SELECT {_text(table.name)}, {table.key()}, row_sum({table.listed()}) "  # nosec B608 # from the schema
             f"FROM {quoted(table.name)}"
         )
+    c.execute(f"INSERT INTO {PLACE} VALUES ('', 0, ?)", (_schema_sum(c),))  # nosec B608 # our own name
     for name, row in spoiled:
         for table in tables(c):
             if table.name == name:
@@ -170,10 +171,22 @@ def faults(c: apsw.Connection, progress: Progress = lambda done, total: None) ->
             done += seen
             progress(min(done, total), total)
         yield from _missing(c, table)
-    known = ", ".join(_text(table.name) for table in found)
+    kept = _rows(c, f"SELECT sum FROM {PLACE} WHERE place = '' AND row = 0")  # nosec B608 # our own name
+    if [row[0] for row in kept] != [_schema_sum(c)]:
+        yield Fault("sqlite_schema", None, "changed")
+    known = ", ".join(("''", *(_text(table.name) for table in found)))
     strays = f"SELECT count(*) FROM {PLACE} WHERE place NOT IN ({known})"  # nosec B608 # from the schema
     yield from (Fault(PLACE, None, "missing") for _ in range(_count(c, strays)))
     progress(total, total)
+
+
+def _schema_sum(c: apsw.Connection) -> int:
+    """Over what says which tables there are: a flip in it changes no row, and a table's name or one of its rules."""
+    query = (
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_stat*' "
+        "ORDER BY type, name"
+    )
+    return _sum_of((int(c.pragma("user_version")), *_rows(c, query)))
 
 
 def _scan(c: apsw.Connection, table: Table) -> Iterator[tuple[list[Fault], int]]:
