@@ -97,7 +97,8 @@ def _salvage(paths: Paths, options: dict[str, Any], report: Report) -> dict[str,
         finally:
             _forget(new)
         tables = {
-            name: {"rows": each.rows, "changed": each.changed, "lost": each.lost} for name, each in done.tables.items()
+            name: {"rows": each.rows, "changed": each.changed, "unproven": each.unproven, "lost": each.lost}
+            for name, each in done.tables.items()
         }
         lost = sum(each.lost for each in done.tables.values())
         changed = sum(each.changed for each in done.tables.values())

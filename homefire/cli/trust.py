@@ -121,6 +121,7 @@ def _salvage(options: argparse.Namespace) -> int:
     for name, table in done["tables"].items():
         if table["rows"] or table["lost"]:
             changed = f", {table['changed']} of them not as they were written" if table["changed"] else ""
+            changed += f", {table['unproven']} found without a checksum" if table["unproven"] else ""
             print(f"  {name}: {table['rows']} rows saved{changed}, {table['lost']} lost")
     print(f"{done['rows']} rows saved, {done['lost']} lost. The damaged database lies in {done['kept']}.")
     return 0

@@ -17,16 +17,17 @@ from homefire.store.sums import Table
 USUAL_PAGE = 4096
 _TABLE_LEAF, _INDEX_LEAF, _INDEX_INNER = 0x0D, 0x0A, 0x02
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_KINDS = {"INTEGER": int, "REAL": float, "TEXT": str, "BLOB": bytes}
 LARGEST_ROW = 64 * 2**20
 
 
 class Pages:
-    """The file at `path`. `defaults`: for each table, what a column has that was added after the row was written, and whether it
-    holds reals."""
+    """The file at `path`. `columns`: for each table, what its columns have by default, their types, and whether they are never
+    NULL."""
 
-    def __init__(self, path: Path, defaults: Mapping[str, tuple[tuple[Any, bool], ...]]) -> None:
+    def __init__(self, path: Path, columns: Mapping[str, tuple[tuple[Any, str, bool], ...]]) -> None:
         self._data = path.read_bytes()
-        self._defaults = defaults
+        self._columns = columns
         size = int.from_bytes(self._data[16:18], "big") if self._data[:15] == b"SQLite format 3" else USUAL_PAGE
         size = 65_536 if size == 1 else size
         self._size = size if size >= 512 and size & (size - 1) == 0 else USUAL_PAGE
@@ -57,15 +58,23 @@ class Pages:
 
     def shaped(self, table: Table, rowid: int, values: list[Any]) -> tuple[Any, ...] | None:
         """The values as a row of the table, None if they cannot be one."""
-        defaults = self._defaults[table.name]
+        columns = self._columns[table.name]
         if len(values) > len(table.columns):
             return None
-        row = values + [default for default, _ in defaults[len(values) :]]
+        row = values + [default for default, _, _ in columns[len(values) :]]
         if table.whole:
             row[table.columns.index(table.primary[0])] = rowid
         return tuple(
-            float(value) if real and isinstance(value, int) else value
-            for value, (_, real) in zip(row, defaults, strict=True)
+            float(value) if kind == "REAL" and isinstance(value, int) else value
+            for value, (_, kind, _) in zip(row, columns, strict=True)
+        )
+
+    def fits(self, table: Table, values: list[Any], row: tuple[Any, ...]) -> bool:
+        """Whether a row has every column that the table has today, each of its type."""
+        columns = self._columns[table.name]
+        return len(values) == len(columns) and all(
+            not never if value is None else isinstance(value, _KINDS.get(kind, ()))
+            for value, (_, kind, never) in zip(row, columns, strict=True)
         )
 
     def _cells(self, kind: int, header: int) -> Iterator[tuple[int, int]]:

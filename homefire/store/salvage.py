@@ -1,7 +1,8 @@
 """Saves what can be read of a damaged database into a new one.
 
 Every row that a page still holds is saved: first by asking SQLite for ranges of keys, halved where it fails; then, for rows whose
-sum is known but that no tree leads to any more, by reading the pages themselves (`pages.py`) and taking what has just that sum.
+sum is known but that no tree leads to any more, by reading the pages themselves (`pages.py`) and taking what has just that sum;
+last, of tables that could not be read whole, rows without a sum that by number and types of their columns can be of no other.
 Promises: the damaged file is only read, and kept by whoever replaces it; nothing is invented: a row is saved as it was read, and
 whether its sum agrees is told; what is saved is a sound database of today's schema.
 Does not cover: rows on a page that is gone, and what only a WAL held whose database has lost its first page.
@@ -30,18 +31,21 @@ from homefire.store.sums import Table, quoted
 TITLE = "Salvaged"
 # How far beyond the last row that was read a table is looked through where nothing says where it ends.
 BEYOND = 65_536
+FEWEST_COLUMNS = 4
 _BROKEN = (apsw.CorruptError, apsw.NotADBError, apsw.IOError, UnicodeDecodeError)
 Row = tuple[Any, ...]
 
 
 @dataclass
 class Saved:
-    """What came of one table: rows saved, of these `changed` (read, but their sum is another), and `lost` (their sum is known and
-    no page holds them)."""
+    """What came of one table: rows saved, of these `changed` (read, but their sum is another) and `unproven` (found on a page,
+    with no sum to hold against), and `lost` (their sum is known and no page holds them). `broken`: SQLite could not read all."""
 
     rows: int = 0
     changed: int = 0
+    unproven: int = 0
     lost: int = 0
+    broken: bool = False
 
 
 @dataclass
@@ -84,14 +88,14 @@ def _into(work: Path, target: Path, report: Report) -> Salvage:
         if source is not None:
             with contextlib.suppress(*_BROKEN):  # so that the pages hold all of it
                 source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        pages = Pages(work, sums.defaults(new, found))
+        pages = Pages(work, sums.columns(new, found))
         for place, row, value in pages.sums({table.name for table in found}):
             known.setdefault(place, {}).setdefault(row, value)
         for number, table in enumerate(found):
             report(number, len(found))
             saved = done.tables[table.name] = Saved()
             with new:
-                _save(new, table, _readable(source, table, known.get(table.name, {})), known, saved)
+                _save(new, table, _readable(source, table, known.get(table.name, {}), saved), known, saved)
         with new:
             _carve(new, found, pages, known, done)
             done.orphans = _mend(new)
@@ -157,8 +161,9 @@ def _save(
     saved.lost = len(place)
 
 
-def _readable(source: apsw.Connection | None, table: Table, known: dict[int, int]) -> Iterator[Row]:
+def _readable(source: apsw.Connection | None, table: Table, known: dict[int, int], saved: Saved) -> Iterator[Row]:
     """The rows that SQLite finds: all at once if it can, else by ranges of rowids, halved where one fails."""
+    saved.broken = source is None
     if source is None:
         return
     query = f"SELECT {table.listed()} FROM {quoted(table.name)} WHERE rowid BETWEEN ? AND ?"  # nosec B608 # from our schema
@@ -168,6 +173,7 @@ def _readable(source: apsw.Connection | None, table: Table, known: dict[int, int
         try:
             rows = source.execute(query, (low, high)).fetchall()
         except _BROKEN:
+            saved.broken = True
             middle = (low + high) // 2
             ranges += [(middle + 1, high), (low, middle)] if low < high else []
         except apsw.SQLError:  # the table is not in the schema that was read
@@ -199,16 +205,30 @@ def _range(source: apsw.Connection, table: Table, known: dict[int, int]) -> tupl
 def _carve(
     new: apsw.Connection, found: list[Table], pages: Pages, known: dict[str, dict[int, int]], done: Salvage
 ) -> None:
-    """Rows whose sums are known and that SQLite did not find, from the pages themselves."""
-    wanted = [table for table in found if known.get(table.name)]
+    """Rows that SQLite did not find, from the pages themselves."""
+    wanted = [table for table in found if known.get(table.name) or done.tables[table.name].broken]
     if not wanted:
         return
+    unproven: list[tuple[Table, Row]] = []
     for rowid, values in pages.rows():
-        for table in wanted:
-            row = pages.shaped(table, rowid, values)
-            if row is not None and known[table.name].get(table.key_of(row)) == sums.row_sum(*row):
+        shaped = [(table, row) for table in found if (row := pages.shaped(table, rowid, values)) is not None]
+        for table, row in shaped:
+            if known.get(table.name, {}).get(table.key_of(row)) == sums.row_sum(*row):
                 _save(new, table, iter([row]), known, done.tables[table.name])
                 break
+        else:
+            fitting = [(table, row) for table, row in shaped if pages.fits(table, values, row)]
+            unproven += fitting if len(fitting) == 1 and _tellable(fitting[0][0], done) else []
+    for table, row in unproven:  # last: what is proven comes first where two have one key
+        saved = done.tables[table.name]
+        before = saved.rows
+        _save(new, table, iter([row]), known, saved)
+        saved.unproven += saved.rows - before
+
+
+def _tellable(table: Table, done: Salvage) -> bool:
+    """Whether a row of its form says enough: not where SQLite's own tables have the same."""
+    return done.tables[table.name].broken and len(table.columns) >= FEWEST_COLUMNS
 
 
 def _mend(new: apsw.Connection) -> int:

@@ -92,12 +92,12 @@ def tables(c: apsw.Connection) -> list[Table]:
     return found
 
 
-def defaults(c: apsw.Connection, some: list[Table]) -> dict[str, tuple[tuple[Any, bool], ...]]:
-    """For each table what its columns have by default, and whether they hold reals."""
+def columns(c: apsw.Connection, some: list[Table]) -> dict[str, tuple[tuple[Any, str, bool], ...]]:
+    """For each table what its columns have by default, their types, and whether they are never NULL."""
     found = {}
     for table in some:
-        rows = c.execute("SELECT dflt_value, type FROM pragma_table_info(?)", (table.name,)).fetchall()
-        given = ((c.execute(f"SELECT {row[0]}").fetchall()[0][0] if row[0] else None, row[1] == "REAL") for row in rows)  # nosec B608 # from our schema
+        rows = _rows(c, 'SELECT dflt_value, type, "notnull" FROM pragma_table_info(?)', (table.name,))
+        given = ((_rows(c, f"SELECT {row[0]}")[0][0] if row[0] else None, row[1], bool(row[2])) for row in rows)  # nosec B608 # from our schema
         found[table.name] = tuple(given)
     return found
 
