@@ -15,6 +15,7 @@ from bench import (
     kv,
     policy,
     quantize,
+    retrieval,
     router,
     sandbox,
     slots,
@@ -43,6 +44,7 @@ BENCHES = {
     "engine": engine.measure,
     "policy": policy.measure,
     "store": store.measure,
+    "retrieval": retrieval.measure,
 }
 
 
@@ -51,9 +53,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="homefire bench", description="Measure speed and memory.")
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
+    parser.add_argument("--peers", action="store_true", help="retrieval: other programs too, installed under build/")
     options = parser.parse_args()
     try:
-        report: Report = asyncio.run(BENCHES[options.name]())
+        given = {"peers": True} if options.peers and options.name == "retrieval" else {}
+        report: Report = asyncio.run(BENCHES[options.name](**given))
     except HomefireError as problem:
         show_error(problem, options.json)
         return 1

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 30.0
 # A model may have to load before the first byte of an answer.
 ANSWER_SECONDS = 900.0
+# An embedding model may have to load before a question is understood.
+SEARCH_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Homefire:
         """Closes the connection."""
         self._http.close()
 
-    def get(self, path: str, **query: str | int | float) -> dict[str, Any]:
+    def get(self, path: str, /, **query: str | int | float) -> dict[str, Any]:
         """GET, as JSON."""
         return self._json("GET", path, params=query)
 
@@ -138,6 +140,18 @@ class Homefire:
     def ask(self, conversation_id: str, content: str, **fields: Any) -> Iterator[ServerEvent]:
         """Says something in a conversation; yields the answer's events."""
         return self.stream(f"/homefire/v1/conversations/{conversation_id}/messages", {"content": content, **fields})
+
+    def ingest(self, path: str, **fields: Any) -> Iterator[ServerEvent]:
+        """Takes in a folder or file of the daemon's machine (an absolute path); yields the progress. Leaving does not stop it."""
+        return self.stream("/homefire/v1/knowledge/ingest", {"path": path, **fields})
+
+    def search(self, query: str, **fields: Any) -> dict[str, Any]:
+        """Places in what was taken in (docs/api.md, Search)."""
+        return self.post("/homefire/v1/knowledge/search", {"query": query, **fields}, seconds=SEARCH_SECONDS)
+
+    def ask_about(self, question: str, **fields: Any) -> Iterator[ServerEvent]:
+        """Asks what was taken in; yields passages, pieces of the answer, its citations (docs/api.md, An answer with sources)."""
+        return self.stream("/homefire/v1/knowledge/ask", {"question": question, **fields})
 
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._answer(method, path, **options)

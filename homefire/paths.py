@@ -101,6 +101,31 @@ class EngineName(str):
         return super().__new__(cls, text)
 
 
+class CollectionName(str):
+    """A collection's name: letters and digits of any script, spaces and . _ - inside, at most 80, and none of the words that
+    stand in its place in a route. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> CollectionName:
+        if not re.fullmatch(r"\w(?:[\w .+-]{0,78}[\w+])?", text) or ".." in text:
+            raise InvalidRequest(
+                f"Not a collection's name: {text[:80]!r}",
+                "Use letters, digits, dots, dashes and spaces, at most 80.",
+                param="name",
+            )
+        if text in ROUTE_WORDS:
+            raise InvalidRequest(
+                f"'{text}' cannot be a collection's name: it is a part of the interface.",
+                f"Take another one: --name my-{text}",
+                param="name",
+            )
+        return super().__new__(cls, text)
+
+
+# What stands where a collection's name would (`server/knowledge_routes.py`).
+ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
+
 # What of a home cannot be rebuilt, beside the database and the blobs: folders of later rooms, files that a person wrote, and what
 # lets others in.
 KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
@@ -139,7 +164,11 @@ class Paths:
         self.tls_authority = self.tls / "ca.pem"
         self.tls_certificate = self.tls / "certificate.pem"
         self.tls_key = self.tls / "key.pem"
+        self.graphs = home / "cache" / "graphs"
         self.engine_builds = home / "cache" / "engines"
+        self.volumes = home / "volumes"
+        self.indexes = home / "indexes"
+        self.ingest_log = self.logs / "ingest.log"
         self.build_log = self.logs / "engine-build.log"
         self.backups = home / "backups"
 
@@ -186,6 +215,10 @@ class Paths:
     def split(self, key: Digest) -> Path:
         """Where the parts of a split model lie beside each other, as links; `key` is the sha256 of their digests."""
         return self.home / "cache" / "splits" / key
+
+    def collection_index(self, number: int) -> Path:
+        """The folder of what is derived of a collection's texts: words and vectors."""
+        return self.indexes / str(int(number))
 
     def telemetry_day(self, day: date) -> Path:
         """Where the record of a day waits."""

@@ -136,6 +136,16 @@ class Settings:
     sandbox_models: int = _row(
         1, "1: models run behind the sandbox's walls where its self-test passes (bubblewrap); 0: they do not.", 0, 1
     )
+    ingest_walls: int = _row(
+        1,
+        "1: ingested files are read behind the sandbox's walls or not at all; 0: plain text, code and tables without them.",
+        0,
+        1,
+    )
+    ingest_readers: int = _row(2, "Children that read ingested files at the same time; 0: one for each core.", 0, 64)
+    ingest_file_mib: int = _row(
+        256, "Size in MiB of a file that is ingested at most; larger ones are listed as skipped.", 1, 1_000_000
+    )
     sandbox_memory_mib: int = _row(256, "Memory in MiB that a program in the sandbox may take.", 16, 1_000_000)
     sandbox_processes: int = _row(64, "Processes that a program in the sandbox may have.", 1, 100_000)
     sandbox_cpu_seconds: int = _row(5, "Seconds of processors that a program in the sandbox may take.", 1, 604_800)

@@ -35,12 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 1000, "messages": 180, "settings": 280, "paths": 260, "store": 2400, "dialects": 3400, "hardware": 1300,
-    "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 3700, "safety": 1910, "residency": 3300,
-    "server": 7100, "client": 350, "cli": 3300, "daemon": 800, "doctor": 350, "diagnose": 450, "telemetry": 330,
-    "rescue": 200,
+    "errors": 1050, "messages": 180, "settings": 320, "paths": 300, "store": 2850, "dialects": 3400, "hardware": 1300,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 6500, "safety": 1910,
+    "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1300, "doctor": 350, "diagnose": 450,
+    "telemetry": 330, "rescue": 200,
 }  # fmt: skip
-TOTAL_BUDGET = 39_000
+TOTAL_BUDGET = 51_500
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
@@ -99,7 +99,7 @@ def agent_floor_faults(files: dict[str, str]) -> list[str]:
     faults = []
     for name, source in files.items():
         rooms = {m.split(".")[1] for m in imports_of(ast.parse(source)) if FLOORS.get((m.split(".") + [""])[1]) == 4}
-        if len(rooms) > 1 and name != "daemon.py":
+        if len(rooms) > 1 and not name.startswith("daemon/"):
             faults.append(f"{name} imports {sorted(rooms)}")
     return faults
 

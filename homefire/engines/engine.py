@@ -71,7 +71,8 @@ class EngineSpec:
     handed over at once (0: as many, or the engine's own); after `hang_seconds` without an answer it counts as hung (0: never);
     `adapters` are loaded with scale 0; `kv_type` is the type of the KV cache; `flash_attention` None: as the engine chooses;
     `kept` is the folder where it may write KV caches; `walls`: behind the sandbox's (`walls.py`); `program` is the
-    llama-server of a native build (None: the wheel's)."""
+    llama-server of a native build (None: the wheel's); `graph`: an embedding model as an ONNX graph, which runs in the place of
+    the file at `path`."""
 
     name: str
     path: Path
@@ -93,6 +94,7 @@ class EngineSpec:
     logical_batch: int = 0
     walls: bool = False
     program: Path | None = None
+    graph: Path | None = None
 
 
 def require_kind(name: str, kind: str, wanted: str) -> None:

@@ -316,7 +316,9 @@ class ForcedCallAnswer:
 
 
 def child_module(spec: EngineSpec) -> str:
-    """The child that runs it: with the wheel, or with a native build."""
+    """The child that runs it: with the wheel, with a native build, or an embedding model as a graph in ONNX Runtime."""
+    if spec.graph is not None:
+        return "homefire.engines.onnx_child"
     return "homefire.engines.llamacpp_child" if spec.program is None else "homefire.engines.native_child"
 
 
@@ -324,6 +326,7 @@ def child_arguments(spec: EngineSpec) -> dict[str, object]:
     """What the child is told, as JSON on its command line; see `parameters.parameters`."""
     return {
         **({} if spec.program is None else {"program": str(spec.program)}),
+        **({} if spec.graph is None else {"graph": str(spec.graph)}),
         "model": str(spec.path),
         "alias": spec.name,
         "socket": None if spec.socket is None else str(spec.socket),

@@ -34,6 +34,7 @@ def command(spec: EngineSpec, argv: Sequence[str]) -> tuple[str, ...]:
     models += [each.path for each in spec.adapters]
     models += [spec.drafting.path] if spec.drafting.path is not None else []
     models += [spec.program.parent] if spec.program is not None else []
+    models += [spec.graph] if spec.graph is not None else []
     writable = [folder]
     if spec.kept is not None:
         make_private_folder(spec.kept.parent)

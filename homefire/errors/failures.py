@@ -257,6 +257,13 @@ class HomeNotEmpty(MachineError):
     )
 
 
+class IndexDamaged(MachineError):
+    """Files of an index of words or vectors are torn, changed, or of another version. They can be made again from the texts."""
+
+    code = "index_damaged"
+    default_step = "Make it again from its texts with: homefire knowledge verify NAME"
+
+
 class QuotaExceeded(MachineError):
     """The file would take more than the room that models may use."""
 

@@ -410,6 +410,29 @@ class FetchBusy(ClientError):
     default_step = "Wait for it, or end it."
 
 
+class IndexBusy(ClientError):
+    """Another process writes the same index, and there is one writer at a time."""
+
+    code = "index_busy"
+    status = 409
+    default_step = "Wait for it, or end it."
+
+
+class BadPattern(ClientError):
+    """A regular expression that cannot be read."""
+
+    code = "bad_pattern"
+    default_step = "Correct it (the syntax is that of Python's module re), or search for the text itself."
+
+
+class PatternTooSlow(ClientError):
+    """A regular expression or substring took longer, or more memory, than one search may: most likely the pattern explodes."""
+
+    code = "pattern_too_slow"
+    status = 422
+    default_step = "Write it without a repeat inside a repeat, with a word that must be there, or narrow the search."
+
+
 class PickleRefused(BadModelFile):
     """The file is, or may be, a Python pickle: reading it would run whatever program it holds."""
 
@@ -465,3 +488,41 @@ class BadTool(ClientError):
 
     code = "bad_tool"
     default_step = "What a tool's schema may hold is in docs/security.md."
+
+
+class UnknownCollection(ClientError):
+    """There is no collection of this name."""
+
+    code = "unknown_collection"
+    status = 404
+    default_step = "See the collections with: homefire knowledge list. Make one with: homefire ingest FOLDER"
+
+
+class CollectionExists(ClientError):
+    """A collection of this name is there already, and of another folder."""
+
+    code = "collection_exists"
+    status = 409
+    default_step = "Choose another name with --name, or remove the old one with: homefire knowledge remove NAME"
+
+
+class UnknownDocument(ClientError):
+    """The collection has no such document, or nothing was taken in of it."""
+
+    code = "unknown_document"
+    status = 404
+    default_step = "See the documents with: homefire knowledge show NAME"
+
+
+class CannotIngest(ClientError):
+    """What is to be ingested is not there, or is nothing that can be read."""
+
+    code = "cannot_ingest"
+    default_step = "Give a file, a folder or a git repository on this machine."
+
+
+class BadArchive(ClientError):
+    """The file is no export of a collection, or is cut off or changed."""
+
+    code = "bad_archive"
+    default_step = "Export it again with: homefire knowledge export NAME FILE"

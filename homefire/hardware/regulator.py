@@ -3,7 +3,7 @@
 Promises: it looks only while `needed` says so (a sleeping GPU is not woken for nothing) or while a level is up; each decision is
 logged with its reading and kept (the last 100); a lever that fails is logged and does not end the looking; at its end every
 lever is back.
-Does not cover: what the levers move (`daemon.py`).
+Does not cover: what the levers move (`daemon/`).
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ from homefire.supervision.child import log_tail
 GPU = "gpu"
 # Python and the engine's libraries, beside the buffers that the estimate counts; measured on the pilot's child.
 CHILD_BYTES = 64 * MIB
+# An ONNX graph: what it was read from and what it is packed into, and the library; measured on MiniLM (59 MB: 300 MB in all).
+GRAPH_COPIES, GRAPH_BYTES = 2, 128 * MIB
 # Where no estimate can be made: the weights, and so much of them and beside them for all else.
 UNKNOWN_SHARE, UNKNOWN_BYTES = 1.1, 256 * MIB
 SLOWEST_DISK = 1e9
@@ -104,6 +106,8 @@ class Sizing:
         context = spec.context * (spec.slots if separate else 1)
         machine = self._without_models(spec)
         host, gpu = self._bytes(name, size, context, spec, machine)
+        if spec.graph is not None:
+            host, gpu = GRAPH_COPIES * spec.graph.stat().st_size + GRAPH_BYTES, 0
         host += sum(each.path.stat().st_size for each in spec.adapters if each.path.is_file())
         if spec.drafting.model:  # it has a cache of its own, for as many tokens
             draft = self._library.get(spec.drafting.model)

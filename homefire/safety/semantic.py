@@ -6,7 +6,7 @@
 Promises: pure but for the vectors; the threshold comes from examples set apart for it, so that at most FALSE_REFUSALS of the
 permitted ones among them lie over it; what was made of the examples is kept under what tells the model and the set, and made anew
 if either changes.
-Does not cover: which model makes vectors (`daemon.py`), and what follows (`policy.py`). It finds some of what the rules miss,
+Does not cover: which model makes vectors (`daemon/`), and what follows (`policy.py`). It finds some of what the rules miss,
 never all; a small model knows little German (docs/security.md has the figures).
 """
 

@@ -1,7 +1,7 @@
 """The ASGI application: the table of routes, the router, and the door in front of it.
 
 Promises: `build_app` opens nothing; everything it needs is handed in.
-Does not cover: listening and lifetime (`daemon.py`).
+Does not cover: listening and lifetime (`daemon/`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from homefire.dialects.rerank import RerankBody
 from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
+from homefire.knowledge.knowledge import Knowledge
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import asking_routes as reading
 from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
+from homefire.server import knowledge_routes as known
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import residency_routes as memory
@@ -84,6 +87,8 @@ class Rooms:
     telemetry: Telemetry | None = None
     spans: Spans = NO_SPANS
     tuning: TuningRooms | None = None
+    knowledge: Knowledge | None = None
+    reading: reading.Reading | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -130,6 +135,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_builds(rooms),
         *_policy(rooms),
         *_conversations(rooms),
+        *_knowledge(rooms),
         *_telemetry(rooms),
         *_trust(rooms),
         *_described(docs),
@@ -365,6 +371,29 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/restore", "Undo a deletion", chats.restore),
         RouteRow("POST", f"{one}/messages", "Say something and stream the answer", chats.ask, talk.Question, STREAM),
         RouteRow("POST", f"{one}/messages/{{message_id}}/regenerate", "Answer again", chats.again, talk.Again, STREAM),
+    ]
+
+
+def _knowledge(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word (`paths.ROUTE_WORDS`) come before those with a name in its place."""
+    own = known.KnowledgeRoutes(rooms.knowledge, rooms.body_limit)
+    guard = None if rooms.gate is None else rooms.gate.guard
+    asking = reading.AskingRoutes(rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit)
+    at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
+    return [
+        RouteRow("GET", at, "The collections", own.list),
+        RouteRow("POST", f"{at}/ingest", "Take a folder or file in", own.ingest, known.IngestBody, STREAM),
+        RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
+        RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
+        RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
+        RouteRow("GET", one, "One collection", own.show),
+        RouteRow("PATCH", one, "Whether its folder is watched", own.keep_fresh, known.KeepFreshBody),
+        RouteRow("DELETE", one, "Forget it; the folder stays as it is", own.remove, status=204),
+        RouteRow("GET", f"{one}/documents", "Its documents, also what was skipped; after, limit, state", own.documents),
+        RouteRow("GET", f"{one}/source", "Lines of a document; path, line, count", own.source),
+        RouteRow("POST", f"{one}/follow", "The progress of its run", own.follow, answer=STREAM),
+        RouteRow("POST", f"{one}/cancel", "End its run; what is done stays", own.cancel),
+        RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
 
 

@@ -55,7 +55,7 @@ PROGRESS_SECONDS = 1.0
 NO_RIGHT, TOO_MUCH, DEFECT, GOING = 4401, 4429, 1011, 1001
 ENDED = ("done", "failed", "cancelled")
 
-Feed = Literal["decisions", "residency", "sensors", "progress", "tokens"]
+Feed = Literal["decisions", "residency", "sensors", "progress", "ingest", "tokens"]
 Id = Annotated[str, Meta(max_length=200)]
 
 
@@ -282,10 +282,11 @@ class _Client:
             self._tokens = True
         elif name not in self._feeds:
             begun = asyncio.Event()
-            work = self._progress(principal) if name == "progress" else self._stream(name, principal, begun.set)
+            polled = POLLED.get(name)
+            work = self._polled(name, polled, principal) if polled else self._stream(name, principal, begun.set)
             task = self._feeds[name] = asyncio.ensure_future(self._fed(name, work))
             task.add_done_callback(lambda done: self._forget(name, done, begun))
-            if name != "progress":
+            if polled is None:
                 await begun.wait()
 
     def _forget(self, name: str, done: asyncio.Task[None], begun: asyncio.Event) -> None:
@@ -305,20 +306,21 @@ class _Client:
     async def _stream(self, name: str, principal: Principal, begun: Callable[[], None]) -> None:
         """Hands on what the route's own stream says."""
         path, wanted = STREAMS[name]
-        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path, begun)) as events:
+        async with contextlib.aclosing(self._socket.inside.events(principal, "GET", path, begun=begun)) as events:
             async for event, data in events:
                 if event == wanted:
                     self._outbox.tell(f'{{"event":"{event}","data":{data.decode()}}}')
 
-    async def _progress(self, principal: Principal) -> None:
-        """Each download that runs, and whatever changes."""
-        seen: dict[int, Any] | None = None
+    async def _polled(self, event: str, polled: tuple[str, str, str], principal: Principal) -> None:
+        """Each piece of work of a list that runs, and whatever changes."""
+        path, rows_at, key = polled
+        seen: dict[Any, Any] | None = None
         while True:
-            found = await self._socket.inside.call(principal, "GET", "/homefire/v1/downloads")
-            rows = {row["id"]: row for row in found["downloads"]}
+            found = await self._socket.inside.call(principal, "GET", path)
+            rows = {row[key]: row for row in found[rows_at]}
             for number, row in rows.items():
                 if (row["state"] not in ENDED) if seen is None else (seen.get(number) != row):
-                    self._outbox.tell(_event("progress", row))
+                    self._outbox.tell(_event(event, row))
             seen = rows
             await asyncio.sleep(PROGRESS_SECONDS)
 
@@ -371,6 +373,13 @@ STREAMS = {
     "decisions": ("/homefire/v1/events", "decision"),
     "residency": ("/homefire/v1/events", "residency"),
     "sensors": ("/homefire/v1/sensors/watch", "sensors"),
+}
+
+
+# Subscription -> the route whose list is looked at every second, the list in it, and what tells its rows apart.
+POLLED = {
+    "progress": ("/homefire/v1/downloads", "downloads", "id"),
+    "ingest": ("/homefire/v1/knowledge/jobs", "jobs", "collection"),
 }
 
 

@@ -42,7 +42,12 @@ class Inside:
         return msgspec.json.decode(whole) if whole else None
 
     async def events(
-        self, principal: Principal, method: str, path: str, begun: Callable[[], None] = lambda: None
+        self,
+        principal: Principal,
+        method: str,
+        path: str,
+        body: Any = None,
+        begun: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[tuple[str, bytes], None]:
         """The named events of a stream, each with its JSON; `begun` is called once the route listens, before the first of them.
         Close it (`contextlib.aclosing`). Raises what the route raises."""
@@ -56,7 +61,7 @@ class Inside:
 
         async def work() -> None:
             try:
-                await self._router(_scope(principal, method, path), _receiver(None), send)
+                await self._router(_scope(principal, method, path), _receiver(body), send)
             finally:
                 with contextlib.suppress(asyncio.QueueFull):
                     ahead.put_nowait(None)

@@ -23,6 +23,12 @@ RIGHTS_GRPC: dict[str, str] = {
     "/homefire.v1.System/WatchSensors": f"GET {_AT}/sensors/watch",
     "/homefire.v1.System/Decisions": f"GET {_AT}/decisions",
     "/homefire.v1.System/WatchEvents": f"GET {_AT}/events",
+    "/homefire.v1.Knowledge/List": f"GET {_AT}/knowledge",
+    "/homefire.v1.Knowledge/Show": f"GET {_AT}/knowledge/{{name}}",
+    "/homefire.v1.Knowledge/Ingest": f"POST {_AT}/knowledge/ingest",
+    "/homefire.v1.Knowledge/Search": f"POST {_AT}/knowledge/search",
+    "/homefire.v1.Knowledge/Ask": f"POST {_AT}/knowledge/ask",
+    "/homefire.v1.Knowledge/Remove": f"DELETE {_AT}/knowledge/{{name}}",
     # Without a key only for the whole server: whether the process lives.
     LIVENESS: "GET /healthz",
     f"{_HEALTH}/Watch": "GET /readyz",

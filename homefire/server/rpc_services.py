@@ -14,6 +14,7 @@ from typing import Any
 
 from google.protobuf import json_format, message_factory
 
+from homefire.errors import from_envelope
 from homefire.messages import Event, Finish, ReasoningDelta, TextDelta, ToolCallDelta, UsageReport
 from homefire.server.chatting import Chatting
 from homefire.server.inside import Inside, part
@@ -36,6 +37,12 @@ ASKED: dict[str, Callable[[Any], Asked]] = {
     "System/Decisions": lambda r: ("GET", f"{_AT}/decisions{_query(r, 'model', 'limit')}", None),
     "System/WatchSensors": lambda r: ("GET", f"{_AT}/sensors/watch{_query(r, 'seconds')}", None),
     "System/WatchEvents": lambda r: ("GET", f"{_AT}/events", None),
+    "Knowledge/List": lambda r: ("GET", f"{_AT}/knowledge", None),
+    "Knowledge/Show": lambda r: ("GET", f"{_AT}/knowledge/{part(r.name)}", None),
+    "Knowledge/Ingest": lambda r: ("POST", f"{_AT}/knowledge/ingest", _given(r)),
+    "Knowledge/Search": lambda r: ("POST", f"{_AT}/knowledge/search", _given(r)),
+    "Knowledge/Ask": lambda r: ("POST", f"{_AT}/knowledge/ask", _given(r)),
+    "Knowledge/Remove": lambda r: ("DELETE", f"{_AT}/knowledge/{part(r.name)}", None),
 }
 
 
@@ -62,7 +69,7 @@ class Services:
         ask, reply = ASKED[name], message_factory.GetMessageClass(method.output_type)
 
         async def call(principal: Principal, request: Any) -> Any:
-            return read(await self._inside.call(principal, *ask(request)), reply())
+            return read(await self._inside.call(principal, *ask(request)) or {}, reply())
 
         return call
 
@@ -70,10 +77,11 @@ class Services:
         ask, reply = ASKED[name], message_factory.GetMessageClass(method.output_type)
 
         async def stream(principal: Principal, request: Any) -> AsyncGenerator[Any, None]:
-            verb, path, _ = ask(request)
-            async with contextlib.aclosing(self._inside.events(principal, verb, path)) as events:
+            async with contextlib.aclosing(self._inside.events(principal, *ask(request))) as events:
                 async for event, data in events:
                     found = json.loads(data)
+                    if event == "error":
+                        raise from_envelope(found)
                     # Where a stream has events of several kinds, each is a field of its own.
                     yield read({event: found} if event in reply.DESCRIPTOR.fields_by_name else found, reply())
 
@@ -121,6 +129,12 @@ def _without_null(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_null(inner) for inner in value]
     return value
+
+
+def _given(request: Any) -> dict[str, Any]:
+    """What of a request is set, as JSON; its numbers are none that proto's JSON writes as text."""
+    found: dict[str, Any] = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    return found
 
 
 def _fields(request: Any, *names: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
     chat       answers in every dialect, embeddings, conversations (a key without admin sees those that it began)
     models     what is installed and in memory: fetch, remove, load; sensors and counts
-    knowledge, agent, tools, processes   rooms to come; no route needs them yet
+    knowledge  searching what was ingested, and reading it: every collection
+    agent, tools, processes   rooms to come; no route needs them yet
     admin      keys, links, engines elsewhere, files of this machine, the audit log; and everything above
 
 Promises: pure; rights come from this table and from what is stored of a key, never from a request; a route that is not in the
@@ -26,6 +27,7 @@ ALL = frozenset(SCOPES)
 PAGE = ALL - {"admin"}
 CHAT: Needs = ("chat",)
 MODELS: Needs = ("models",)
+KNOWLEDGE: Needs = ("knowledge",)
 EITHER: Needs = ("chat", "models")
 ANYBODY: Needs = SCOPES
 ADMIN: Needs = ("admin",)
@@ -101,6 +103,7 @@ _CONVERSATION = f"{_AT}/conversations/{{id}}"
 _MODEL = f"{_AT}/models/{{name}}"
 _ENGINE = f"{_AT}/engines/{{name}}"
 _DOWNLOAD = f"{_AT}/downloads/{{id}}"
+_COLLECTION = f"{_AT}/knowledge/{{name}}"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
 RIGHTS: dict[str, Right] = {
@@ -148,6 +151,19 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/models/import": Right(ADMIN, "model imported"),
     f"POST {_AT}/models/convert": Right(ADMIN, "model converted"),
     f"POST {_MODEL}/export": Right(ADMIN, "model exported"),
+    **dict.fromkeys(
+        [f"GET {_AT}/knowledge", f"GET {_AT}/knowledge/jobs", f"POST {_AT}/knowledge/search", f"GET {_COLLECTION}",
+         f"GET {_COLLECTION}/documents", f"GET {_COLLECTION}/source", f"POST {_COLLECTION}/follow",
+         f"POST {_COLLECTION}/verify"],
+        Right(KNOWLEDGE),
+    ),
+    # And `chat`: the route asks for it too.
+    f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
+    # What is read of this machine, and what of it is kept, is for whoever may name its files.
+    f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
+    f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),
+    f"PATCH {_COLLECTION}": Right(ADMIN, "collection's folder watched or not"),
+    f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
     # Names and states; addresses only for admin (`engine_routes.py`).
     f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),
@@ -186,6 +202,7 @@ MESSAGES: dict[str, str] = {
     **dict.fromkeys(["decisions", "residency"], f"GET {_AT}/events"),
     "sensors": f"GET {_AT}/sensors/watch",
     "progress": f"GET {_AT}/downloads",
+    "ingest": f"GET {_AT}/knowledge/jobs",
 }
 
 

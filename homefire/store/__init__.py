@@ -11,6 +11,7 @@ from homefire.store.conversations import Conversation, Conversations, StoredMess
 from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
+from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
@@ -18,17 +19,24 @@ __all__ = [
     "Audit",
     "AuditRow",
     "Blobs",
+    "CollectionRow",
     "Conversation",
     "Conversations",
+    "DocumentRow",
     "EngineRow",
     "Engines",
+    "Filter",
     "GrantRow",
     "KeyRights",
     "KeyRow",
     "Keys",
+    "KnowledgeRows",
+    "PieceRow",
     "Safety",
     "SessionRow",
+    "SpaceRow",
     "Store",
     "StoredMessage",
+    "TextRow",
     "VerdictRow",
 ]

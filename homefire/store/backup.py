@@ -126,9 +126,9 @@ def back_up(paths: Paths, target: Path | None = None, wishes: Wishes = Wishes(),
 
 
 def _fill(paths: Paths, part: Path, wishes: Wishes, report: Report) -> Backup:
-    sources = _files_of(paths, wishes.secrets)
+    blobs, others = list(paths.all_blobs()), _files_of(paths, wishes.secrets)
     size = paths.database.stat().st_size if paths.database.is_file() else 0
-    total = size + sum(each.stat().st_size for each in sources)
+    total = size + sum(each.stat().st_size for each in (*blobs, *others))
     free = shutil.disk_usage(part).free
     same_disk = part.stat().st_dev == paths.blobs.stat().st_dev and not wishes.copies
     need = size + (0 if same_disk else total - size)
@@ -148,20 +148,22 @@ def _fill(paths: Paths, part: Path, wishes: Wishes, report: Report) -> Backup:
                 done += entries[name].bytes
             report(min(done, total), total)
 
-    take(sources)
+    take(blobs)
     entries[_DATABASE], rows, faulty = _copy_database(paths.database, part / _DATABASE, wishes.anyway)
     done += size
     # Blobs before the rows that name them, and again now: one that came meanwhile is in it, one that went does no harm.
     take([blob for blob in paths.all_blobs() if blob.relative_to(paths.home).as_posix() not in entries])
+    # What only grows comes after the rows that say how much of it counts.
+    take(_files_of(paths, wishes.secrets))
     report(total, total)
     listed = tuple(sorted(entries.values(), key=lambda entry: entry.path))
     return Backup("", time.time(), homefire.__version__, wishes.secrets, rows, faulty, listed)
 
 
 def _files_of(paths: Paths, secret: bool) -> list[Path]:
-    """What is copied beside the database."""
+    """What is copied beside the database and the blobs."""
     wanted = [*KEPT_FOLDERS, *KEPT_FILES, *(SECRET if secret else ())]
-    found = list(paths.all_blobs())
+    found: list[Path] = []
     for name in wanted:
         place = paths.home / name
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]

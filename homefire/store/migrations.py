@@ -130,7 +130,40 @@ MIGRATIONS: tuple[str, ...] = (
         critic TEXT NOT NULL, at REAL NOT NULL
     ) STRICT;
     """,
-    # 11: a checksum beside every row of the other tables (`sums.py`).
+    # 11: knowledge. What was read of which folder; each text once, where it lies in the volumes and how it is cut; how long each
+    # volume's files are valid; which texts a collection has (`seq`: in which order they came, `dead`: no document has it any
+    # more); how far each set of vectors has come. `pieces` and `windows` are packed (`knowledge/packing.py`).
+    """
+    CREATE TABLE collections (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, root BLOB NOT NULL, state TEXT NOT NULL,
+        watch INTEGER NOT NULL, run INTEGER NOT NULL, batch INTEGER NOT NULL, note TEXT NOT NULL, facts TEXT NOT NULL,
+        created_at REAL NOT NULL, updated_at REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE texts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, segment INTEGER NOT NULL, start INTEGER NOT NULL,
+        size INTEGER NOT NULL, lines INTEGER NOT NULL, marks INTEGER NOT NULL, simhash INTEGER NOT NULL, minhash BLOB NOT NULL,
+        labels TEXT NOT NULL, pieces BLOB NOT NULL, windows BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, path BLOB NOT NULL,
+        entry TEXT NOT NULL, shown TEXT NOT NULL, kind TEXT NOT NULL, language TEXT NOT NULL, title TEXT NOT NULL,
+        size INTEGER NOT NULL, trusted_ns INTEGER NOT NULL, modified_ns INTEGER NOT NULL, source BLOB NOT NULL,
+        text INTEGER REFERENCES texts (id), line INTEGER NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL,
+        reader INTEGER NOT NULL, seen INTEGER NOT NULL, UNIQUE (collection, path, entry)
+    ) STRICT;
+    CREATE INDEX documents_by_text ON documents (text, collection);
+    CREATE TABLE collection_texts (
+        collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, text INTEGER NOT NULL, seq INTEGER NOT NULL,
+        dead INTEGER NOT NULL, PRIMARY KEY (collection, text)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX collection_texts_by_seq ON collection_texts (collection, seq);
+    CREATE TABLE volume_ends (segment INTEGER PRIMARY KEY, text INTEGER NOT NULL, lines INTEGER NOT NULL) STRICT;
+    CREATE TABLE vector_spaces (
+        collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, tag TEXT NOT NULL, name TEXT NOT NULL,
+        width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (collection, tag)
+    ) STRICT;
+    """,
+    # 12: a checksum beside every row of the other tables (`sums.py`).
     """
     CREATE TABLE row_sums (
         place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)

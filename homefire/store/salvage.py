@@ -97,6 +97,9 @@ def _into(work: Path, target: Path, report: Report) -> Salvage:
             with new:
                 _save(new, table, _readable(source, table, known.get(table.name, {}), saved), known, saved)
         with new:
+            for name in sums.plain_tables(new) if source is not None else ():
+                _copy_plain(source, new, name, done.tables.setdefault(name, Saved()))
+        with new:
             _carve(new, found, pages, known, done)
             done.orphans = _mend(new)
         migrate(new)
@@ -180,6 +183,24 @@ def _readable(source: apsw.Connection | None, table: Table, known: dict[int, int
             return
         else:
             yield from rows
+
+
+def _copy_plain(source: apsw.Connection | None, new: apsw.Connection, name: str, saved: Saved) -> None:
+    """A table without a rowid, from both ends as far as it can be read."""
+    rows = new.execute("SELECT name, pk FROM pragma_table_info(?)", (name,)).fetchall()
+    listed = ", ".join(quoted(str(row[0])) for row in rows)
+    key = [quoted(str(row[0])) for row in rows if row[1]]
+    insert = f"INSERT OR IGNORE INTO {quoted(name)} ({listed}) VALUES ({', '.join('?' * len(rows))})"  # nosec B608 # from our schema
+    for order in ("ASC", "DESC"):
+        by = ", ".join(f"{column} {order}" for column in key)
+        try:
+            assert source is not None
+            for row in source.execute(f"SELECT {listed} FROM {quoted(name)} ORDER BY {by}"):  # nosec B608 # from our schema
+                new.execute(insert, row)
+                saved.rows += new.changes()
+            return
+        except (*_BROKEN, apsw.SQLError):
+            saved.broken = True
 
 
 def _range(source: apsw.Connection, table: Table, known: dict[int, int]) -> tuple[int, int]:

@@ -49,16 +49,21 @@ def attach(tree: bool = False) -> Lifeline:
         crash_dumps.enable(Path(crash_file))
     if tree and sys.platform != "win32":
         _guard()
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died between the two calls
-            os._exit(0)
+    die_with_parent()
     channel = os.dup(1)
     os.set_inheritable(channel, False)
     os.dup2(2, 1)
     threading.Thread(target=_watch, name="lifeline", daemon=True).start()
     return Lifeline(channel)
+
+
+def die_with_parent() -> None:
+    """On Linux: the kernel kills this process when the thread that started it ends. Elsewhere nothing."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died between the two calls
+            os._exit(0)
 
 
 def _guard() -> None:

@@ -18,6 +18,8 @@ import math
 import os
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,9 +192,21 @@ def _native_embedder(folder: Path, bert: Path) -> Engine:
     return LlamaCpp(replace(bert_spec(folder, bert), program=native_program()))
 
 
+def _graph_embedder(folder: Path, bert: Path) -> Engine:
+    """The same engine with the model as an ONNX graph."""
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    graph = folder / "bert.onnx"
+    made = [sys.executable, "-m", "homefire.daemon.graph_child"]
+    told = json.dumps({"source": str(bert), "bits": 8, "target": str(graph), "beside": str(folder / "bert.part")})
+    with subprocess.Popen([*made, told], stdin=subprocess.PIPE) as child:  # it would end with its input
+        assert child.wait(60) == 0
+    return LlamaCpp(replace(bert_spec(folder, bert), graph=graph))
+
+
 PLUGS = {
     "llamacpp": Plug(_llamacpp, _llamacpp_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
     "native": Plug(_native, _native_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
+    "onnx": Plug(_llamacpp, _graph_embedder, _kill, "was killed by SIGKILL", "llamacpp"),
     "null": Plug(_null, _null_embedder, _crash, "was told to crash", "null"),
     "remote": Plug(_remote, _remote_embedder, _kill_server, GONE, "llama-server"),
     "remote_fake": Plug(
@@ -217,6 +231,8 @@ def plug(request: pytest.FixtureRequest) -> Plug:
     """Every plug in turn. A native build is not made for the tests: it takes a quarter of an hour."""
     if request.param == "native":
         native_program()
+    if request.param == "onnx" and "bert" not in request.fixturenames:
+        pytest.skip("a graph makes vectors only; what chats is the plug llamacpp")
     return PLUGS[request.param]
 
 

@@ -24,6 +24,7 @@ from homefire.engines.null import Null
 from homefire.errors import SourceUnreachable
 from homefire.hardware import Machine
 from homefire.hardware.toolchain import Look
+from homefire.knowledge.knowledge import Knowledge
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
@@ -262,9 +263,11 @@ async def house(
     reach: Reach = Reach(tried=True),  # noqa: B008
     look: Look = Look(lambda program: None),  # noqa: B008
     machine: Machine = MACHINE,
+    knowledge: Callable[[Store, Paths], Knowledge] | None = None,
 ) -> AsyncIterator[House]:
     """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
-    what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of."""
+    what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of;
+    `knowledge` makes the room of that name (none)."""
     paths = Paths(home)
     paths.prepare()
     store = Store(paths.database)
@@ -308,6 +311,9 @@ async def house(
     await (tuned := Tuned(store, models, lambda: "a build", lambda: MACHINE)).open()
     tuning = TuningRooms(Tuner(keeper, models, tuned, usual=lambda: 3, cores=lambda: 4), tuned)
     builder = _builder(paths, make_engine, look)
+    room = knowledge(store, paths) if knowledge is not None else None
+    if room is not None:
+        await room.open()
     watched = Watched()
     gate = Gate(Guard(Policy(load_rules(None))), watched.metrics.count)
     rooms = Rooms(
@@ -323,10 +329,13 @@ async def house(
         watched=watched,
         gate=gate,
         builder=builder,
+        knowledge=room,
     )
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
+        if room is not None:
+            await room.close()
         await builder.close()
         await pulls.close()
         await far.close()

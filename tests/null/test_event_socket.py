@@ -278,7 +278,7 @@ def test_each_message_needs_the_right_of_its_route(tmp_path: Path, name: str) ->
 def test_a_message_that_nobody_entered_needs_admin() -> None:
     assert right_of_message("something new").needs == ()
     known = {"authorise", "cancel", "chat", "subscribe", "unsubscribe"}
-    feeds = {"tokens", "progress", *event_socket.STREAMS}
+    feeds = {"tokens", *event_socket.POLLED, *event_socket.STREAMS}
     assert set(MESSAGES) == known | feeds
 
 

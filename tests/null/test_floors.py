@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from homefire import daemon
+from homefire.daemon import start as daemon
 from homefire.errors import OldPackage
 from homefire.server.floors import FLOORS, numbers, require_floors
 
@@ -54,7 +54,7 @@ def test_a_daemon_refuses_old_packages(
         raise OldPackage("starlette 0.1 is installed.")
 
     monkeypatch.setattr(daemon, "require_floors", too_old)
-    monkeypatch.setattr(daemon, "_first_line", print)
+    monkeypatch.setattr(daemon, "first_line", print)
     monkeypatch.setenv("HOMEFIRE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("sys.argv", ["homefire.daemon"])
     assert daemon.main() == 1

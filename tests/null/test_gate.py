@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from homefire.daemon import _Completed
+from homefire.daemon.handed import Completed
 from homefire.errors import NoEmbeddingModel
 from homefire.safety import Critic, Guard, Policy, load_rules, semantic
 from homefire.safety import rules as rules_module
@@ -186,7 +186,7 @@ def test_the_critic_asks_the_model_that_answers(tmp_path: Path) -> None:
 
     async def work(house: House) -> None:
         answering = Answering(house.keeper, house.rooms.models.library, roles=house.rooms.models.roles.roles)
-        asked = _Completed(answering, house.rooms.identity.default_model)
+        asked = Completed(answering, house.rooms.identity.default_model)
         stored = Safety(house.store)
         found = await Critic(asked, stored, threshold=1).review(Plan("Tidy up", (Step("rm", "run", {}),), label("web")))
         assert (found.outcome, found.passed, len(house.engines)) == ("garbled", False, 1)

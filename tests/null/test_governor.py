@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from homefire.daemon import _Levers
+from homefire.daemon.handed import Levers
 from homefire.errors import EngineFailed
 from homefire.hardware.governor import CALM_SECONDS, DWELL_SECONDS, GIB, RULES, Bounds, Decision, Governor, Wish
 from homefire.hardware.gpu_limits import GpuLimits
@@ -283,7 +283,7 @@ def test_what_the_levers_move(state: Path) -> None:
                 left.append(reason)
 
         for may_limit in (False, True):
-            levers = _Levers(cast(Any, Keeper()), limits(state), may_limit)
+            levers = Levers(cast(Any, Keeper()), limits(state), may_limit)
             assert (levers.threads, levers.batch_size, levers.context_of(8192)) == (1.0, 0, 8192)
             levers.set_threads(0.5)
             levers.set_batch(0.25)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from homefire import daemon as module
 from homefire.daemon import Daemon
+from homefire.daemon import rooms as module
 from homefire.paths import Paths
 from homefire.server.listen import listen
 from homefire.settings import Settings

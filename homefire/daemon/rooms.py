@@ -1,54 +1,58 @@
-"""The daemon: builds the rooms, hands them to each other, starts and stops them. The only file that knows everybody.
+"""The rooms of one running daemon: built, handed to each other, opened from below, closed from above.
 
-Run as `python -m homefire.daemon`. Its first line on standard output is JSON: `{"ready": {...}}` or `{"failed": ENVELOPE}`;
-everything else goes to the log. `--doctor` prints the offline checks instead and ends, `--diagnose` writes a bundle.
-Promises: one daemon a home (a lock that the kernel releases, whatever happens); nothing listens before the rules of
-`server/listen.py` hold; on SIGTERM answers under way get two seconds, then everything is stored, every child ended.
-Does not cover: running as a system service (`packaging/`, not in this version).
+Promises: on SIGTERM answers under way get two seconds, then everything is stored and every child ended.
+Does not cover: one daemon a home, logs, the command line (`start.py`).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import importlib.metadata
 import json
 import logging
 import logging.handlers
-import math
 import os
 import shutil
 import sys
 import time
-from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import homefire
-from homefire import settings as settings_module
+from homefire.daemon.embedders import GRAPH, Embedders
+from homefire.daemon.handed import (
+    SMALLEST_CONTEXT,
+    Completed,
+    Levers,
+    PolicyVectors,
+    engine_build,
+    first_line,
+    identity,
+    machine_with_gpus,
+    regulator,
+    restart_hook,
+    user_folder,
+)
+from homefire.daemon.knowing import make_knowledge
+from homefire.daemon.main_model import MainModel
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
 from homefire.engines.kv_shelf import KvShelf
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import BadSetting, HomefireError, UnsupportedModel
-from homefire.hardware import Machine, compute_threads, detect, process_memory
-from homefire.hardware.governor import Bounds, Governor
+from homefire.errors import HomefireError, UnsupportedModel
+from homefire.hardware import compute_threads, detect, process_memory
 from homefire.hardware.gpu_limits import GpuLimits
-from homefire.hardware.regulator import Regulator
-from homefire.hardware.sensors import Live
-from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta, Usage
+from homefire.knowledge.knowledge import Knowledge
+from homefire.messages import Usage
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
-from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
 from homefire.models.origin import LateWeb
 from homefire.models.packages import Packages
@@ -56,7 +60,7 @@ from homefire.models.pulls import Limits, Pulls
 from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
-from homefire.paths import ModelName, Paths, WorkerName, base_of, default_home, from_os
+from homefire.paths import ModelName, Paths, WorkerName, base_of, from_os
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
@@ -69,12 +73,11 @@ from homefire.residency.tuning import Tuning
 from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.sandbox.choose import candidates, choose
 from homefire.server import Authority, Rooms, build_both, chatting
-from homefire.server.answering import Answering, Asking
-from homefire.server.floors import require_floors
+from homefire.server.answering import Answering
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.inside import Inside
-from homefire.server.listen import Listening, listen
+from homefire.server.listen import Listening
 from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach, try_reach
@@ -84,10 +87,8 @@ from homefire.server.system_routes import Identity
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
-from homefire.supervision import crash_dumps
 from homefire.supervision.leftovers import end_leftovers
-from homefire.supervision.only_one import only_one
-from homefire.supervision.restarts import Hook, Restarts
+from homefire.supervision.restarts import Restarts
 from homefire.telemetry import Facts, Telemetry
 
 log = logging.getLogger("homefire.daemon")
@@ -98,52 +99,7 @@ LARGEST_DEFAULT_CONTEXT = 8192
 SMALLEST_MEASURED = 256 * 2**20
 # Tokens of an answer: fewer say little about the speed.
 FEWEST_TIMED = 64
-# What the governor leaves of a context window at least, and llama.cpp's own batch, of which it takes a share.
-SMALLEST_CONTEXT = 512
-USUAL_BATCH = 512
 LEAST_DISK = 2**20
-CRITIC_TOKENS = 300
-
-
-def main() -> int:
-    """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m homefire.daemon", description="The Homefire daemon.")
-    parser.add_argument("--doctor", action="store_true", help="print the offline checks as JSON and end")
-    parser.add_argument("--diagnose", metavar="JSON", help="write a bundle as these options say and end")
-    arguments = parser.parse_args()
-    paths = Paths(default_home())
-    if arguments.doctor:
-        from homefire.doctor import check_all
-
-        print(json.dumps(asyncio.run(check_all(paths))))
-        return 0
-    if arguments.diagnose:
-        return _diagnose(paths, json.loads(arguments.diagnose))
-    try:
-        require_floors()
-        paths.prepare()
-        settings = settings_module.load(paths.config)
-        _log_to(paths)
-        with only_one(paths), _crash_dump(paths), listen(settings, paths) as listening:
-            _run(Daemon(paths, settings, listening))
-    except HomefireError as problem:
-        log.error("%s: %s", problem.code, problem.message)
-        _first_line({"failed": problem.envelope()})
-        return 1
-    return 0
-
-
-def _diagnose(paths: Paths, options: dict[str, Any]) -> int:
-    from homefire.diagnose.bundle import write
-
-    try:
-        target = Path(options["output"])
-        found = write(target, paths, os.environ, logs=options["logs"], anonymous=options["anonymous"])
-    except HomefireError as problem:
-        print(json.dumps({"failed": problem.envelope()}))
-        return 1
-    print(json.dumps(found))
-    return 0
 
 
 class Daemon:
@@ -166,7 +122,7 @@ class Daemon:
         self.authority = Authority(
             Keys(self.store), paths, f"homefire_{port}", Audit(self.store), off=settings.auth == "off"
         )
-        user = _user_folder(paths)
+        user = user_folder(paths)
         self.places, self.indexes = Places.of(os.environ, user), Indexes.of(os.environ, user)
         self.web = LateWeb(settings.stall_seconds, self.indexes.certificates)
         limits = Limits(
@@ -176,7 +132,7 @@ class Daemon:
         self.pulls = Pulls(
             self.library, self.catalogue, self.web, self.places, self.indexes, limits=limits, walls=lambda: self._walls
         )
-        self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), _machine)
+        self.advice = Advice(self.library, self.catalogue, KeptInStore(self.store), machine_with_gpus)
         self.kv = KvShelf(paths.kv, settings.kv_quota_mib * 2**20)
         self.tuned = Tuned(self.store, self.library, self._build, lambda: detect(with_gpus=settings.gpu_layers != 0))
         self.keeper = self._make_keeper(settings)
@@ -187,11 +143,14 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
+        )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
-        self.hook = _hook(settings.restart_hook, paths)
+        self.hook = restart_hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
-        self.levers = _Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
-        self.regulator = _regulator(settings, self.levers, lambda: bool(self.keeper.view()[0]))
+        self.levers = Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
+        self.regulator = regulator(settings, self.levers, lambda: bool(self.keeper.view()[0]))
         self.watched = Watched(
             self.regulator.live,
             governor=self.regulator.view if settings.governor_seconds else lambda: None,
@@ -204,7 +163,7 @@ class Daemon:
         # Agents act through these two; no tool is declared before there are agents.
         self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
         self.critic = Critic(
-            _Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
+            Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
             stored,
             threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
             seconds=float(settings.safety_critic_seconds),
@@ -217,13 +176,15 @@ class Daemon:
         ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
+        self.knowledge: Knowledge | None = None  # `open` makes it, once it is known whether walls hold
         self.rpc: Any = None  # loaded only where it is wanted
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
         if left_over := await asyncio.to_thread(end_leftovers, self.paths.home):
             log.warning("%d children of the last daemon had outlived it and were ended", len(left_over))
-        walls = asyncio.ensure_future(choose(candidates())) if self.settings.sandbox_models else None
+        wanted = self.settings.sandbox_models or self.settings.ingest_walls
+        walls = asyncio.ensure_future(choose(candidates())) if wanted else None
         await asyncio.to_thread(self.store.open)
         self.blobs.sweep()
         await self.library.open()
@@ -231,8 +192,10 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
-        if walls is not None:  # before anything that an earlier daemon began goes on
-            self._walls = (await walls).sandbox.facts().tier == 1
+        hold = walls is not None and (await walls).sandbox.facts().tier == 1
+        self._walls = hold and bool(
+            self.settings.sandbox_models
+        )  # before anything that an earlier daemon began goes on
         await self.pulls.open()
         await self.authority.open()
         await self.far.open()
@@ -240,6 +203,7 @@ class Daemon:
         await self.keeper.open()
         self.telemetry.open()
         await self.builder.open()
+        await self._open_knowledge(hold)
         if await asyncio.to_thread(self.levers.gpus.revert):
             log.warning("the last daemon ended without taking back the GPU limits it had set; that is done now")
         left = await self.conversations.mark_interrupted()
@@ -254,7 +218,7 @@ class Daemon:
             authority=self.authority,
             keeper=self.keeper,
             models=ModelRooms(
-                self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, _machine
+                self.library, self.roles, self.pulls, workshop, self.advice, self.holds, self._reach, machine_with_gpus
             ),
             conversations=self.conversations,
             hosts=self.listening.hosts,
@@ -269,11 +233,30 @@ class Daemon:
             spans=self.spans or NoSpans(),
             tuning=TuningRooms(self.tuner, self.tuned),
             builder=self.builder,
+            knowledge=self.knowledge,
+            reading=self._reading,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
             self.rpc = self._make_rpc(inside, rooms)
         return app
+
+    def _reading(self, key: str, model: str) -> MainModel:
+        """Who reads for this caller: a model of this name, or the one of the role main."""
+        spans = self.spans or NoSpans()
+        roles, meter = self.roles.roles, self.authority.meter
+        answering = Answering(self.keeper, self.library, self.far, roles, spans=spans, meter=meter)
+
+        def window(name: str) -> int:
+            offered = dict(self.far.offered())
+            return offered.get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+
+        return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+
+    async def _open_knowledge(self, walls: bool) -> None:
+        self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
+        if self.knowledge is not None:
+            await self.knowledge.open()
 
     def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
         from homefire.server.rpc import Rpc
@@ -318,6 +301,9 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
+        if self.knowledge is not None:
+            await self.knowledge.close()
+        await self.embedders.close()
         await self.builder.close()
         await self.pulls.close()
         await self.far.close()
@@ -339,7 +325,7 @@ class Daemon:
     def _make_guard(self, settings: Settings) -> Guard:
         policy = Policy(load_rules(self.paths.policy), mode_of(settings.safety_mode))
         answering = Answering(self.keeper, self.library, roles=self.roles.roles)
-        return Guard(policy, _Vectors(answering, self.library, self.roles), self.paths.vectors)
+        return Guard(policy, PolicyVectors(answering, self.library, self.roles), self.paths.vectors)
 
     def _default_model(self) -> str:
         return self.settings.model or self.roles.roles()["main"]
@@ -382,13 +368,13 @@ class Daemon:
 
     def _has_family(self, family: str) -> bool:
         """Whether KV caches of this family can still be of use."""
-        return any(family.startswith(model_tag(_identity(model))) for model in self.library.all())
+        return any(family.startswith(model_tag(identity(model))) for model in self.library.all())
 
     # -- native builds of the engine
 
     def _build(self) -> str:
         """The build of the engine that runs models now."""
-        return _engine_build() if self.builds.program() is None else f"native {self.builds.state.in_use}"
+        return engine_build() if self.builds.program() is None else f"native {self.builds.state.in_use}"
 
     def _apart(self, name: str, program: Path | None) -> Engine:
         """An engine that the keeper does not know: for a trial. Its crashes are the trial's matter, nobody else's."""
@@ -438,7 +424,7 @@ class Daemon:
         chats = model.facts.kind == "chat"  # the setting is about chats; a text to embed is read in one go
         context = self.levers.context_of((self.settings.context if chats else 0) or whole)
         slots = self.settings.slots or (8 if small else 4)
-        trial = self.tuner.trial(name)
+        trial = None if name.endswith(GRAPH) else self.tuner.trial(name)
         way = trial or (self.tuned.way(model.name) if chats else Tuning())
         threads = trial.threads if trial and trial.threads else self.settings.threads or way.threads
         batch, logical = self.levers.batches(way.batch, way.logical_batch) if chats else (0, 0)
@@ -463,11 +449,12 @@ class Daemon:
             logical_batch=logical,
             walls=self._walls,
             program=self.builds.program(),
+            graph=self.embedders.graph(name),
         )
         # What lies in a slot does not say which adapter computed it, and a draft's own cache is not written with it.
         if not chats or not self.settings.kv_quota_mib or trial or adapters or spec.drafting.path is not None:
             return spec
-        family = family_of(spec, _identity(model), self._build())
+        family = family_of(spec, identity(model), self._build())
         return replace(spec, kept=self.kv.folder / family)
 
     def _loaded(self, name: str, engine: Engine) -> None:
@@ -491,7 +478,7 @@ class Daemon:
             if self.library.get(name).size_bytes < SMALL_BYTES:  # bound by its overhead, not by the memory
                 return
             if (
-                self.settings.gpu_layers == 0 or not (await asyncio.to_thread(_machine)).gpus
+                self.settings.gpu_layers == 0 or not (await asyncio.to_thread(machine_with_gpus)).gpus
             ):  # else which layers lie where?
                 await self.advice.measured_speed(name, rate, filled)
         except HomefireError as problem:
@@ -557,177 +544,4 @@ class Daemon:
             part.replace(self.paths.address)
         except OSError as problem:
             raise from_os(problem, part) from None
-        _first_line({"ready": facts})
-
-
-class _Vectors:
-    """Vectors for the check by meaning: those of the local model with the role embed, else of the only one there is."""
-
-    def __init__(self, answering: Answering, library: Library, roles: Roles) -> None:
-        self._answering = answering
-        self._library = library
-        self._roles = roles
-
-    async def model(self) -> str:
-        name = self._name()
-        return " ".join([name, *_identity(self._library.get(name))]) if name else ""
-
-    async def vectors(self, texts: Sequence[str]) -> list[array[float]]:
-        found = await self._answering.embed(
-            EmbeddingRequest(self._name(), tuple(texts), truncate=True), Asking("safety")
-        )
-        vectors = [array("f", vector) for vector in found.vectors]
-        if sys.byteorder == "big":
-            for vector in vectors:
-                vector.byteswap()
-        return vectors
-
-    def _name(self) -> str:
-        here = [str(model.name) for model in self._library.all() if model.facts.kind == "embedding"]
-        chosen = self._roles.roles()["embed"]
-        return chosen if chosen in here else here[0] if len(here) == 1 else ""
-
-
-class _Completed:
-    """A model as the critic asks it: one answer in JSON, drawn without chance."""
-
-    def __init__(self, answering: Answering, model: Callable[[], str]) -> None:
-        self._answering = answering
-        self._model = model
-
-    @property
-    def name(self) -> str:
-        return self._model()
-
-    async def __call__(self, system: str, text: str, schema: Mapping[str, Any]) -> str:
-        messages = Message("system", system), Message("user", text)
-        form = Form("json_schema", dict(schema))
-        request = ChatRequest(self._model(), messages, Sampling(temperature=0, max_tokens=CRITIC_TOKENS), form=form)
-        async with self._answering.open(request, Asking("safety")) as answer:
-            return "".join([event.text async for event in answer.events() if isinstance(event, TextDelta)])
-
-
-class _Levers:
-    """What the governor moves. Threads, batch and context count from a model's next load on."""
-
-    def __init__(self, keeper: Keeper, gpus: GpuLimits, may_limit: bool) -> None:
-        self._keeper = keeper
-        self._may_limit = may_limit
-        self.gpus = gpus
-        self.threads = 1.0
-        self.context = 1.0
-        self.batch_size = 0
-
-    def context_of(self, tokens: int) -> int:
-        """A context window as it is to be now."""
-        return tokens if self.context >= 1 else max(min(tokens, SMALLEST_CONTEXT), int(tokens * self.context))
-
-    def batches(self, batch: int, logical: int) -> tuple[int, int]:
-        """The batches of a load, as tuned, but no larger than the governor allows."""
-        if self.batch_size and self.batch_size < (batch or USUAL_BATCH):
-            return self.batch_size, 0
-        return batch, logical
-
-    def set_threads(self, share: float) -> None:
-        self.threads = share
-
-    def set_batch(self, share: float) -> None:
-        self.batch_size = 0 if share >= 1 else int(USUAL_BATCH * share)
-
-    def set_context(self, share: float) -> None:
-        self.context = share
-
-    async def set_gpu_power(self, share: float) -> None:
-        if self._may_limit:
-            await asyncio.to_thread(self.gpus.lower, share)
-
-    async def unload_idle(self, reason: str) -> None:
-        await self._keeper.let_idle_go(reason)
-
-
-def _regulator(settings: Settings, levers: _Levers, needed: Callable[[], bool]) -> Regulator:
-    bounds = Bounds(float(settings.ceiling_c or math.inf), settings.floor_mib * 2**20)
-    return Regulator(Live(), Governor(bounds), levers, float(settings.governor_seconds or 1), needed)
-
-
-def _hook(command: str, paths: Paths) -> Hook | None:
-    try:
-        return Hook(command, paths.hook_log) if command.strip() else None
-    except ValueError as problem:
-        raise BadSetting(f"'restart_hook' is no command: {problem}.", param="restart_hook") from None
-
-
-def _identity(model: Model) -> list[str]:
-    """What tells a model's files from all others."""
-    return list(model.digests) or [f"{homefire.__version__}:{model.name}:{model.size_bytes}"]
-
-
-def _user_folder(paths: Paths) -> Path:
-    """Where other programs of this user keep what is theirs."""
-    try:
-        return Path.home()
-    except RuntimeError:  # a system's account without one
-        return paths.home
-
-
-def _engine_build() -> str:
-    """Names the build that runs models here. What was measured with another says nothing of this one."""
-    try:
-        return f"xllamacpp {importlib.metadata.version('xllamacpp')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _machine() -> Machine:
-    return detect(with_gpus=True)
-
-
-def _run(daemon: Daemon) -> None:
-    try:
-        import uvloop
-    except ImportError:  # Windows has none
-        asyncio.run(daemon.serve())
-    else:
-        uvloop.run(daemon.serve())
-
-
-def _log_to(paths: Paths) -> None:
-    try:
-        handler = logging.handlers.RotatingFileHandler(paths.daemon_log, maxBytes=4 * 2**20, backupCount=2)
-    except OSError as problem:
-        raise from_os(problem, paths.logs) from None
-    logging.raiseExceptions = False  # a full disk must not turn each log line into a trace on standard error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-
-
-@contextlib.contextmanager
-def _crash_dump(paths: Paths) -> Iterator[None]:
-    """The daemon's own last words, should it die of a signal. Its children have theirs from `supervision/child.py`."""
-    crash_dumps.sweep(paths.logs)
-    crash_dumps.enable(file := crash_dumps.beside(paths.daemon_log))
-    try:
-        yield
-    finally:
-        crash_dumps.ended(file)
-
-
-def _first_line(value: dict[str, Any]) -> None:
-    """Tells whoever started the daemon, then lets go of its pipe: writing to it later could block or fail."""
-    with contextlib.suppress(OSError):
-        sys.stdout.write(json.dumps(value) + "\n")
-        sys.stdout.flush()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
-
-
-def _log_defect(kind: type[BaseException], defect: BaseException, trace: TracebackType | None) -> None:
-    """The last resort: a detached daemon has no standard error, so its last words go to the log."""
-    log.critical("the daemon fell over", exc_info=(kind, defect, trace))
-    sys.__excepthook__(kind, defect, trace)
-
-
-if __name__ == "__main__":
-    sys.excepthook = _log_defect
-    sys.exit(main())
+        first_line({"ready": facts})

@@ -1,0 +1,437 @@
+"""The ingest child: walks a folder, has what changed read, and writes volumes and the index of words, batch by batch.
+
+    walk -> (daemon: which are as they were) -> readers behind walls -> batch -> volumes -> words -> (daemon commits) -> ...
+
+Run as `python -m homefire.knowledge.ingest_child`; orders and answers come on standard input (`talk.py`).
+Promises: it alone writes volumes and words; a batch is on the disk before the daemon hears of it, so what it is killed in the
+middle of is a tail that the next child cuts off; memory stays flat at any size.
+Does not cover: what exists: the daemon's database says it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from homefire.errors import HomefireError, IndexDamaged, MachineError
+from homefire.index.words import WordRow, WordsWriter
+from homefire.knowledge import archive, talk
+from homefire.knowledge.packing import (
+    MOST_PIECES,
+    number_of,
+    pack_pieces,
+    pack_windows,
+    unpack_labelled,
+    unpack_pieces,
+    unpack_windows,
+)
+from homefire.knowledge.reader import REASONS, Piece, Signed, Text, Window
+from homefire.knowledge.reading import Pool, Read
+from homefire.knowledge.volumes import End, Place, Volumes, VolumeWriter
+from homefire.knowledge.walk import Found, Passed, Rules, shown, walk
+from homefire.supervision import lifeline
+
+T = TypeVar("T")
+
+# A batch ends at the first of these: bytes of text, files, seconds.
+BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 16 * 2**20, 1000, 3.0
+# Files of which the daemon is asked at once, and chunks that are handed to the index at once.
+ASKED_FILES, ADDED_CHUNKS = 500, 1000
+REPORT_SECONDS = 0.2
+REBUILD_BYTES = 64 * 2**20
+# Clocks of file systems: most tick in some milliseconds, some in two seconds and then in whole ones.
+FINE_NS, COARSE_NS = 50_000_000, 2_000_000_000
+# Others are waiting for the processor; this can wait.
+NICENESS = 10
+
+
+class Channel:
+    """The child's side of the conversation. The daemon's end is this process's end."""
+
+    def __init__(self) -> None:
+        lifeline.die_with_parent()
+        self._out = os.dup(1)
+        os.dup2(2, 1)  # what native code prints does not get into the frames
+        self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="daemon", daemon=True).start()
+
+    def order(self) -> talk.Order:
+        """The daemon's first word."""
+        return msgspec.msgpack.decode(self._next(), type=talk.Order)
+
+    def say(self, message: talk.FromChild) -> None:
+        """Sends a message that has no answer."""
+        data = memoryview(talk.framed(message))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def ask(self, message: talk.FromChild, answer: type[T]) -> T:
+        """Sends a message and waits for what the daemon answers."""
+        self.say(message)
+        return msgspec.msgpack.decode(self._next(), type=answer)
+
+    def _next(self) -> bytes:
+        found = self._heard.get()
+        if found is None:
+            os._exit(0)
+        return found
+
+    def _listen(self) -> None:
+        with os.fdopen(os.dup(0), "rb") as source:
+            while len(head := source.read(4)) == 4:
+                self._heard.put(source.read(int.from_bytes(head, "little")))
+        self._heard.put(None)
+        os._exit(0)  # nobody is there to commit what would still be done
+
+
+class Run:
+    """One run over a folder."""
+
+    def __init__(self, channel: Channel, order: talk.Order) -> None:
+        self._channel = channel
+        self._order = order
+        self._root = Path(os.fsdecode(order.root))
+        self._batch = order.batch
+        self._next_text = order.next_text
+        self._volumes = VolumeWriter(Path(order.volumes), {s: End(text, lines) for s, text, lines in order.ends})
+        self._progress = talk.Progress()
+        self._reported = 0.0
+        self._gathered = _Gathered()
+        self._complete = True
+        self._torn = False
+        self._words = self._open_words()
+
+    def run(self) -> None:
+        """From the first file to the last dead text. Raises HomefireError."""
+        self._words.remove_groups(self._order.dead)
+        if self._order.archive:
+            self._import()
+        else:
+            self._walk()
+        self._flush()
+        self._report(last=True)
+        dead = self._channel.ask(talk.Finish(self._complete), talk.Committed).dead
+        self._words.remove_groups(dead)
+        self._words.commit(self._batch)
+        self._words.close()
+        self._volumes.close()
+
+    # -- files
+
+    def _walk(self) -> None:
+        counter = threading.Thread(target=self._count, name="count", daemon=True)
+        counter.start()
+        order = self._order
+        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
+            for read in pool.read(self._changed()):
+                self._take(read)
+        counter.join()
+
+    def _import(self) -> None:
+        """Takes in what an export holds."""
+        file = Path(os.fsdecode(self._order.archive))
+        self._progress.total_bytes = file.stat().st_size if file.is_file() else 0
+        for frame in archive.read(file):
+            if isinstance(frame, archive.Head):
+                self._progress.total_files, self._progress.counted = frame.documents, True
+            elif isinstance(frame, archive.Kept | archive.Loose):
+                self._gathered.imported(frame)
+                self._progress.files += sum(not document.entry for document in frame.documents)
+                self._progress.bytes += len(frame.data) if isinstance(frame, archive.Kept) else 0
+            if self._gathered.full():
+                self._flush()
+            self._report()
+
+    def _rules(self) -> Rules:
+        return Rules(most_bytes=self._order.largest, left_out=[Path(self._order.volumes).parent])
+
+    def _count(self) -> None:
+        """How much there is, beside the work: for the time that is left."""
+        for each in walk(self._root, self._rules()):
+            if isinstance(each, Found):
+                self._progress.total_files += 1
+                self._progress.total_bytes += each.size
+        self._progress.counted = True
+
+    def _changed(self) -> Iterator[Found]:
+        """The files that are not as they were. What is passed over is noted on the way."""
+        waiting: list[Found] = []
+        for each in walk(self._root, self._rules()):
+            if isinstance(each, Passed):
+                self._pass(each)
+                continue
+            waiting.append(each)
+            if len(waiting) == ASKED_FILES:
+                yield from self._asked(waiting)
+                waiting = []
+        yield from self._asked(waiting)
+
+    def _asked(self, files: list[Found]) -> Iterator[Found]:
+        if self._order.full or not files:
+            yield from files
+            return
+        asked = talk.Files([(each.path, each.size, each.mtime_ns) for each in files])
+        for each, same in zip(files, self._channel.ask(asked, talk.Fresh).unchanged, strict=True):
+            if same:
+                self._progress.files += 1
+                self._progress.unchanged += 1
+                self._progress.bytes += each.size
+            else:
+                yield each
+        self._report()
+
+    def _pass(self, passed: Passed) -> None:
+        if passed.path.endswith(b"/") and passed.code == "document_unreadable":
+            self._complete = False  # what is in there is not gone
+        if passed.code == "ignored":
+            return
+        self._progress.skipped += 1
+        self._gathered.passed(passed)
+
+    def _take(self, read: Read) -> None:
+        self._gathered.take(read)
+        if read.status != "part":
+            self._progress.files += 1
+            self._progress.bytes += read.size
+            self._progress.now = shown(read.path)
+            self._progress.skipped += read.status == "skipped"
+            self._progress.failed += read.status == "failed"
+        if self._gathered.full():
+            self._flush()
+        self._report()
+
+    # -- batches
+
+    def _flush(self) -> None:
+        """What was gathered goes to the disk, then the daemon commits it."""
+        gathered, self._gathered = self._gathered, _Gathered(self._gathered.unfinished)
+        documents, digests = gathered.documents()
+        if not documents:
+            return
+        known = self._channel.ask(talk.Texts(digests), talk.Known).texts
+        new: list[talk.NewText] = []
+        numbers: list[int] = []
+        rows: list[WordRow] = []
+        again: list[int] = []
+        for (number, indexed), digest in zip(known, digests, strict=True):
+            signed, name = gathered.texts[digest]
+            packed, labels = pack_pieces(signed.text.pieces[:MOST_PIECES])
+            if not number:
+                number = self._next_text  # noqa: PLW2901
+                self._next_text += 1
+                place = self._volumes.append(signed.text.data)
+                windows = pack_windows([(w.start, w.end, w.piece) for w in signed.text.windows])
+                new.append(
+                    talk.NewText(
+                        number, signed.digest, (place.segment, place.start, place.size, place.lines, place.marks),
+                        _signed_64(signed.simhash), signed.minhash, labels, packed, windows,
+                    )
+                )  # fmt: skip
+                self._progress.text_bytes += place.size
+            elif not indexed or self._torn:
+                again.append(number)
+            numbers.append(number)
+            if not indexed:
+                rows += _word_rows(number, signed.text.data, unpack_pieces(packed), json.loads(labels), name)
+        self._words.remove_groups(again)
+        for first in range(0, len(rows), ADDED_CHUNKS):
+            self._words.add(rows[first : first + ADDED_CHUNKS])
+        ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+        self._batch += 1
+        self._words.commit(self._batch)
+        batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
+        self._words.remove_groups(self._channel.ask(batch, talk.Committed).dead)
+
+    # -- the index of words
+
+    def _open_words(self) -> WordsWriter:
+        """The index as the last committed batch left it: made anew of the volumes if it is damaged or behind."""
+        folder = Path(self._order.words)
+        try:
+            words = WordsWriter(folder)
+        except IndexDamaged:
+            shutil.rmtree(folder, ignore_errors=True)
+            words = WordsWriter(folder)
+        if words.mark > self._batch:  # the daemon never heard of what was committed last
+            words.remove_from(self._next_text)
+            self._torn = True
+        elif words.mark < self._batch:
+            self._rebuild(words)
+        return words
+
+    def _rebuild(self, words: WordsWriter) -> None:
+        volumes, after, added = Volumes(Path(self._order.volumes)), 0, 0
+        while page := self._channel.ask(talk.Stored(after), talk.StoredTexts).texts:
+            after = page[-1].seq
+            for each in page:
+                words.remove_groups([each.id])
+                data = bytes(volumes.view(Place(*each.place)))
+                words.add(_word_rows(each.id, data, unpack_pieces(each.pieces), json.loads(each.labels), each.name))
+                added += len(data)
+                if added > REBUILD_BYTES:
+                    words.commit(self._batch - 1)
+                    added = 0
+            self._report()
+        words.commit(self._batch)
+        volumes.close()
+
+    def _report(self, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now - self._reported > REPORT_SECONDS:
+            self._reported = now
+            self._channel.say(self._progress)
+
+
+class _Gathered:
+    """What the next batch will be. `begun`: files of which an earlier batch took parts, and which still go on."""
+
+    def __init__(self, begun: frozenset[bytes] = frozenset()) -> None:
+        self.files = 0
+        self.texts: dict[bytes, tuple[Signed, str]] = {}
+        self._begun = set(begun)
+        self._rows: dict[bytes, list[tuple[talk.Document, bytes]]] = {}
+        self._open: set[bytes] = set(begun)
+        self._bytes = 0
+        self._began = time.monotonic()
+
+    def full(self) -> bool:
+        """Whether it is time."""
+        old = bool(self._rows) and time.monotonic() - self._began > BATCH_SECONDS
+        return self._bytes >= BATCH_BYTES or self.files >= BATCH_FILES or old
+
+    def take(self, read: Read) -> None:
+        """An answer about a file."""
+        name = shown(read.path)
+        rows = self._rows.setdefault(read.path, [])
+        if read.first or read.status in ("skipped", "failed"):  # what came of it before does not count
+            rows.clear()
+            self._begun.discard(read.path)
+        for signed in read.texts:
+            rows.append(self._row(read, name, signed))
+        if read.status == "part":
+            self._open.add(read.path)
+            return
+        self.files += 1
+        self._open.discard(read.path)
+        if not any(document.entry == "" for document, _ in rows):
+            rows.append(self._row(read, name, None))
+
+    def imported(self, frame: archive.Kept | archive.Loose) -> None:
+        """What an export holds of some documents; they all stay, whichever batch they come in."""
+        digest = b""
+        if isinstance(frame, archive.Kept):
+            digest = frame.digest
+            pieces = tuple(
+                Piece(start, end, line, label)
+                for start, end, line, label in unpack_labelled(frame.pieces, frame.labels)
+            )
+            windows = tuple(Window(*each) for each in unpack_windows(frame.windows))
+            text = Text(frame.data, "", pieces=pieces, windows=windows)
+            name = frame.documents[0].shown if frame.documents else ""
+            self.texts[digest] = (Signed(text, digest, frame.simhash, frame.minhash, b""), name)
+            self._bytes += len(frame.data)
+        for document in frame.documents:
+            self.files += 1
+            self._begun.add(document.path)
+            self._rows.setdefault(document.path, []).append((document, digest))
+
+    def passed(self, passed: Passed) -> None:
+        """What is not read, with the reason."""
+        self.files += 1
+        reason = passed.message or REASONS[passed.code]
+        self._rows[passed.path] = [
+            (
+                talk.Document(
+                    passed.path, "", shown(passed.path), "", "", "", 0, 0, 0, b"", -1, 1, "skipped", passed.code, reason
+                ),
+                b"",
+            )
+        ]  # fmt: skip
+
+    def documents(self) -> tuple[list[talk.Document], list[bytes]]:
+        """All rows, and the digests of their texts, to whose places the rows point."""
+        places: dict[bytes, int] = {}
+        documents = []
+        for rows in self._rows.values():
+            for document, digest in rows:
+                if digest:
+                    document.text = places.setdefault(digest, len(places))
+                documents.append(document)
+        return documents, list(places)
+
+    @property
+    def continued(self) -> list[bytes]:
+        """Files whose earlier parts stay."""
+        return [path for path in self._rows if path in self._begun]
+
+    @property
+    def unfinished(self) -> frozenset[bytes]:
+        """Files that go on in the next batch."""
+        return frozenset(self._open)
+
+    def _row(self, read: Read, name: str, signed: Signed | None) -> tuple[talk.Document, bytes]:
+        text = signed.text if signed is not None else None
+        entry = text.entry if text is not None else ""
+        said, digest = f"{name}!{entry}" if entry else name, b""
+        if signed is not None and signed.text.data:
+            digest = signed.digest
+            if digest not in self.texts:
+                self.texts[digest] = (signed, said)
+                self._bytes += len(signed.text.data)
+        document = talk.Document(
+            read.path, entry, said, text.kind if text else read.kind, text.language if text else read.language,
+            text.title if text else "", read.size, _trusted(read.mtime_ns), read.mtime_ns, read.digest, -1,
+            text.line if text else 1, "read" if read.status == "part" else read.status, read.code, read.message,
+        )  # fmt: skip
+        return document, digest
+
+
+def _signed_64(value: int) -> int:
+    """The same 64 bits as the database's integers have them."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _trusted(mtime_ns: int) -> int:
+    """The file's time, or 0 if it is so fresh that a change within the same tick of the file system's clock would not show."""
+    tick = COARSE_NS if mtime_ns % 10**9 == 0 else FINE_NS
+    return mtime_ns if time.time_ns() - mtime_ns > tick else 0
+
+
+def _word_rows(
+    number: int, data: bytes, pieces: list[tuple[int, int, int, int]], labels: list[str], name: str
+) -> list[WordRow]:
+    return [
+        WordRow(number_of(number, place), number, data[start:end], f"{name} {labels[label]}".rstrip())
+        for place, (start, end, _, label) in enumerate(pieces)
+    ]
+
+
+def main() -> None:
+    """Entry point."""
+    os.umask(0o077)
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(NICENESS)
+    channel = Channel()
+    try:
+        Run(channel, channel.order()).run()
+    except HomefireError as problem:
+        channel.say(talk.Failed(problem.code, problem.message, problem.next_step))
+        sys.exit(1)
+    except MemoryError:
+        channel.say(talk.Failed(MachineError.code, "The memory does not suffice to ingest this folder.", ""))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
