@@ -181,7 +181,7 @@ def test_sets_of_three_pages(home: Paths, tmp_path: Path) -> None:
     every = [page for page in pages_of(home.database) if page != 1]
     dice, lost = random.Random(3), 0
     for number in range(SETS):
-        bad = set(dice.sample(every, 3))
+        bad = {dice.choice(trees(home)["messages leaf"]), *dice.sample(every, 2)}
         lost += check_saved(home, damage(home, tmp_path, bad, b"\xff" if number % 2 else b"\0"), bad, tmp_path)
     assert lost > 0, "the control: something was damaged"
 
