@@ -225,8 +225,8 @@ class Pool:
         return [child.process.pid for child in self._children]
 
     def read(self, files: Iterable[Found]) -> Iterator[Read]:
-        """Reads them; answers come in no certain order, at least one a file. Breaking it off ends the children. Raises MachineError when no child can be started,
-        PackageMissing when what children need is not installed."""
+        """Reads them; answers come in no certain order, at least one a file. Breaking it off ends the children. Raises
+        MachineError when no child can be started, PackageMissing when what children need is not installed."""
         if not self._walled and not self._plain_without:
             yield from (_refused(found, "sandbox_unavailable") for found in files)
             return
