@@ -186,6 +186,9 @@ RIGHTS: dict[str, Right] = {
     f"GET {_AT}/audit": Right(ADMIN),
     f"GET {_AT}/telemetry": Right(ADMIN),
     f"PUT {_AT}/telemetry": Right(ADMIN, "telemetry set"),
+    # It names a folder of this machine, and may hold every secret.
+    f"POST {_AT}/backup": Right(ADMIN, "backup made"),
+    f"POST {_AT}/verify": Right(ADMIN, "home verified"),
     f"POST {_AT}/telemetry/send": Right(ADMIN, "telemetry sent"),
     # These three write their entry in the transaction that changes the key (`store/keys.py`).
     f"POST {_AT}/keys": Right(ADMIN),
