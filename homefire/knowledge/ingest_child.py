@@ -125,6 +125,7 @@ class Run:
         self._words.remove_groups(dead)
         self._words.commit(self._batch)
         self._words.close()
+        self._thin_out()
         self._volumes.close()
 
     # -- files
@@ -252,6 +253,18 @@ class Run:
         self._words.commit(self._batch)
         batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
         self._words.remove_groups(self._channel.ask(batch, talk.Committed).dead)
+
+    def _thin_out(self) -> None:
+        """Volumes that are mostly dead: what lives in them is written anew, behind all else."""
+        volumes = Volumes(Path(self._order.volumes))
+        while texts := self._channel.ask(talk.Thin(), talk.Thinned).texts:
+            moved = []
+            for number, place in texts:
+                new = self._volumes.append(bytes(volumes.view(Place(*place))))
+                moved.append((number, (new.segment, new.start, new.size, new.lines, new.marks)))
+            ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+            self._channel.ask(talk.Moved(ends, moved), talk.Committed)
+        volumes.close()
 
     # -- the index of words
 

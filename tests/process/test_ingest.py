@@ -324,3 +324,31 @@ def test_a_collection_travels_as_one_file(tmp_path: Path, folder: Path) -> None:
                 assert (last["state"], last["error"]["code"]) == ("failed", "bad_archive"), (name, last)
 
     run(work)
+
+
+def test_what_is_mostly_dead_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        root = tmp_path / "many"
+        root.mkdir()
+        for number in range(40):
+            (root / f"f{number}.md").write_text(
+                "\n".join(f"Sentence {line} of file {number} speaks of a gearbox again." for line in range(40)), "utf-8"
+            )
+        (root / "kept.md").write_text("Only this one sentence about a lighthouse will stay here.\n", "utf-8")
+        async with room(tmp_path / "home") as knowledge:
+            await done(knowledge, root)
+            await meant(knowledge, "many")
+            for number in range(1, 40):
+                (root / f"f{number}.md").unlink()
+            (root / "new.md").write_text("A new sentence makes the vectors look again at everything.\n", "utf-8")
+            await done(knowledge, root)
+            await meant(knowledge, "many")
+            async with asyncio.timeout(20):
+                while (space := (await knowledge.rows.spaces(1))[0]).generation == 0:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert space.rows < 100 and await knowledge.rows.dead(1) == []
+            assert [folder.name[-2:] for folder in vector_folders(tmp_path)] == ["-1"]
+            assert (await paths_of(knowledge, "lighthouse sentence stay", mode="meaning"))[0].startswith("kept.md")
+
+    monkeypatch.setattr("homefire.knowledge.meaning.FEWEST_DEAD", 100)
+    run(work)
