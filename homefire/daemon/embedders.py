@@ -83,6 +83,7 @@ class Embedders:
         self._failed: dict[str, Verdict] = {}
         self._widths: dict[str, int] = {}
         self._known: dict[Path, Verdict] = {}
+        self.settled_one: Callable[[], None] = lambda: None  # told when a model can be asked that could not before
 
     def graph(self, name: str) -> Path | None:
         """The graph that an engine of this name runs; None if it runs the model's own file. Raises UnknownModel."""
@@ -173,7 +174,11 @@ class Embedders:
         if model.name not in self._measuring:
             work = asyncio.ensure_future(self._measure(model))
             self._measuring[model.name] = work
-            work.add_done_callback(lambda _: self._measuring.pop(model.name, None))
+            work.add_done_callback(lambda _: self._measured(str(model.name)))
+
+    def _measured(self, name: str) -> None:
+        self._measuring.pop(name, None)
+        self.settled_one()
 
     async def _measure(self, model: Model) -> None:
         try:

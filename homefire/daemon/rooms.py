@@ -257,6 +257,7 @@ class Daemon:
         self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
         if self.knowledge is not None:
             await self.knowledge.open()
+            self.embedders.settled_one = self.knowledge.meaning.nudge
 
     def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
         from homefire.server.rpc import Rpc

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from homefire.errors.failures import (
+    BackupDamaged,
     BuildFailed,
     ChainEnded,
     CheckoutNeeded,
@@ -37,6 +38,7 @@ from homefire.errors.failures import (
     EngineTimedOut,
     EngineUnreachable,
     HomeInUse,
+    HomeNotEmpty,
     HomeNotWritable,
     IndexDamaged,
     InternalError,
@@ -126,6 +128,7 @@ from homefire.errors.root import ClientError, DaemonError, EngineError, Homefire
 __all__ = [
     "AdapterMismatch",
     "AddressRefused",
+    "BackupDamaged",
     "BadArchive",
     "BadKey",
     "BadLoginCode",
@@ -175,6 +178,7 @@ __all__ = [
     "EngineUnreachable",
     "FetchBusy",
     "HomeInUse",
+    "HomeNotEmpty",
     "HomeNotWritable",
     "HomefireError",
     "HostRefused",
