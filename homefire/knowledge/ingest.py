@@ -43,6 +43,7 @@ from homefire.errors import (
 )
 from homefire.knowledge import talk
 from homefire.knowledge.versions import READER_VERSION
+from homefire.knowledge.volumes import SEGMENT_BYTES
 from homefire.paths import CollectionName, Paths, from_os
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, TextRow
 from homefire.supervision.record import INHERITED, exit_code, rotate
@@ -62,12 +63,13 @@ MODULE = "homefire.knowledge.ingest_child"
 @dataclass(frozen=True, slots=True)
 class IngestRules:
     """`largest`: bytes of a file that is read at most; `readers`: children that read; `walls`: behind the sandbox's; without them
-    nothing is read, or with `plain_without` what needs no foreign parser."""
+    nothing is read, or with `plain_without` what needs no foreign parser; `segment`: bytes of a full volume."""
 
     largest: int = 256 * 2**20
     readers: int = 2
     walls: bool = True
     plain_without: bool = False
+    segment: int = SEGMENT_BYTES
 
 
 @dataclass(slots=True)
@@ -294,7 +296,7 @@ class Ingestion:
             os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
-            rules.plain_without,
+            rules.segment, rules.plain_without,
         )  # fmt: skip
         process = await self._spawn()
         try:

@@ -104,7 +104,8 @@ class Run:
         self._root = Path(os.fsdecode(order.root))
         self._batch = order.batch
         self._next_text = order.next_text
-        self._volumes = VolumeWriter(Path(order.volumes), {s: End(text, lines) for s, text, lines in order.ends})
+        ends = {segment: End(text, lines) for segment, text, lines in order.ends}
+        self._volumes = VolumeWriter(Path(order.volumes), ends, order.segment)
         self._progress = talk.Progress()
         self._reported = 0.0
         self._gathered = _Gathered()

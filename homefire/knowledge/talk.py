@@ -189,6 +189,7 @@ class Order(msgspec.Struct):
     walls: bool = True
     readers: int = 2
     largest: int = 256 * 2**20
+    segment: int = 256 * 2**20
     plain_without: bool = False
 
 

@@ -62,11 +62,11 @@ class Hashed:
 
 
 @asynccontextmanager
-async def room(home: Path, embed: Any = None) -> Any:
+async def room(home: Path, embed: Any = None, segment: int = 256 * 2**20) -> Any:
     (paths := Paths(home)).prepare()
     store = Store(paths.database)
     store.open()
-    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1), embed or Hashed())
+    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1, segment=segment), embed or Hashed())
     await knowledge.open()
     try:
         yield knowledge
@@ -322,6 +322,32 @@ def test_a_collection_travels_as_one_file(tmp_path: Path, folder: Path) -> None:
                     continue
                 last = [each async for each in knowledge.ingestion.follow(job)][-1]
                 assert (last["state"], last["error"]["code"]) == ("failed", "bad_archive"), (name, last)
+
+    run(work)
+
+
+def test_volumes_that_are_mostly_dead_are_written_anew(tmp_path: Path) -> None:
+    async def work() -> None:
+        root, volumes = tmp_path / "many", tmp_path / "home/volumes"
+        root.mkdir()
+        for number in range(30):
+            (root / f"f{number:02}.txt").write_text(f"File {number} speaks.\n" + f"line {number}\n" * 100, "utf-8")
+        async with room(tmp_path / "home", segment=4000) as knowledge:
+            await done(knowledge, root)
+            before = len(list(volumes.glob("*.text")))
+            assert before > 5
+            for number in range(30):
+                if number % 10:
+                    (root / f"f{number:02}.txt").unlink()
+            (root / "new.txt").write_text("something new\n", "utf-8")
+            await done(knowledge, root)
+            # The newest is still being filled, and one that was half alive stays.
+            assert len(list(volumes.glob("*.text"))) <= 3
+            assert len(list(volumes.glob("*.lines"))) == len(list(volumes.glob("*.text")))
+            assert (await knowledge.verify("many"))["whole"]
+            assert await paths_of(knowledge, "line 20", mode="pattern", literal=True) == ["f20.txt:2"]
+            seen = await knowledge.excerpt("many", "f20.txt", 100, 5)
+            assert seen.text == "line 20\n" * 2
 
     run(work)
 
