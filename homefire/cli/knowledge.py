@@ -121,8 +121,10 @@ def _followed(
 
 
 def _stopped(options: argparse.Namespace, home: Homefire, name: str) -> int:
-    if name:
-        home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
+    if not name:  # it was too early to know what began
+        print("If a run began, it goes on: homefire knowledge list", file=sys.stderr)
+        return 130
+    home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
     if options.json:
         print_json({"cancelled": name})
     else:
