@@ -20,6 +20,7 @@ from bench import (
     sandbox,
     slots,
     start,
+    store,
     swap,
     verify,
 )
@@ -42,6 +43,7 @@ BENCHES = {
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,
+    "store": store.measure,
     "retrieval": retrieval.measure,
 }
 

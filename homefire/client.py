@@ -149,6 +149,10 @@ class Homefire:
         """Places in what was taken in (docs/api.md, Search)."""
         return self.post("/homefire/v1/knowledge/search", {"query": query, **fields}, seconds=SEARCH_SECONDS)
 
+    def ask_about(self, question: str, **fields: Any) -> Iterator[ServerEvent]:
+        """Asks what was taken in; yields passages, pieces of the answer, its citations (docs/api.md, An answer with sources)."""
+        return self.stream("/homefire/v1/knowledge/ask", {"question": question, **fields})
+
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._answer(method, path, **options)
         if not response.content:

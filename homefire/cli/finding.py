@@ -8,6 +8,7 @@ Does not cover: finding (the daemon does).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing import Any
 
 from homefire.cli.bars import has_colours, paint
 from homefire.cli.main import parser_for, print_json
-from homefire.client import Homefire
+from homefire.client import Homefire, ServerEvent
 from homefire.errors import InvalidRequest
 
 AT = "/homefire/v1/knowledge"
@@ -32,21 +33,25 @@ def run(verb: str, argv: list[str]) -> int:
     """Runs the verb."""
     options = _parser(verb).parse_args(argv)
     with Homefire.connect() as home:
-        return _search(options, home)
+        return _search(options, home) if verb == "search" else _ask(options, home)
 
 
 def _parser(verb: str) -> argparse.ArgumentParser:
     parser = parser_for(verb)
-    parser.add_argument("query", nargs="+", help='words; "a phrase", pre*, +must, -not')
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
-        "--mode", choices=("all", "words", "meaning", "pattern"), help="how to look (all: words and meaning)"
-    )
-    how.add_argument("--regex", action="store_true", help="the query is a regular expression")
-    how.add_argument("--literal", action="store_true", help="the query is a plain string, punctuation and all")
-    parser.add_argument("--case", action="store_true", help="with --regex and --literal: mind upper and lower case")
-    parser.add_argument("--limit", type=int, default=10, help="results (10)")
-    parser.add_argument("--explain", action="store_true", help="say why each result is where it is")
+    if verb == "search":
+        parser.add_argument("query", nargs="+", help='words; "a phrase", pre*, +must, -not')
+        how = parser.add_mutually_exclusive_group()
+        modes = ("all", "words", "meaning", "pattern")
+        how.add_argument("--mode", choices=modes, help="how to look (all: words and meaning)")
+        how.add_argument("--regex", action="store_true", help="the query is a regular expression")
+        how.add_argument("--literal", action="store_true", help="the query is a plain string, punctuation and all")
+        parser.add_argument("--case", action="store_true", help="with --regex and --literal: mind upper and lower case")
+        parser.add_argument("--explain", action="store_true", help="say why each result is where it is")
+        parser.add_argument("--limit", type=int, default=10, help="results (10)")
+    else:
+        parser.add_argument("question", nargs="+", help="what you want to know")
+        parser.add_argument("--model", help="who reads and answers (default: the model of the role main)")
+        parser.add_argument("--limit", type=int, default=8, help="passages to look for (8)")
     parser.add_argument("--in", dest="collections", action="append", metavar="NAME", help="only in this one; repeat it")
     parser.add_argument("--path", metavar="GLOB", help="only documents whose path fits, such as 'src/*.py'")
     parser.add_argument("--kind", help="only this kind: text, markdown, code, html, pdf, mail, ...")
@@ -142,6 +147,83 @@ def _cut(text: str, marks: re.Pattern[str] | None, width: int, colours: bool) ->
     if not colours or marks is None:
         return text
     return marks.sub(lambda match: paint(match[0], "yellow", match[0] != ""), text)
+
+
+def _ask(options: argparse.Namespace, home: Homefire) -> int:
+    fields = {"limit": options.limit, **({"model": options.model} if options.model else {}), **narrowed(options)}
+    answer = Asked()
+    with contextlib.closing(home.ask_about(" ".join(options.question), **fields)) as events:  # type: ignore[type-var]
+        try:
+            for event in events:
+                if (said := answer.hear(event)) and not options.json:
+                    sys.stdout.write(said)
+                    sys.stdout.flush()
+        except KeyboardInterrupt:
+            print("\n(stopped)", file=sys.stderr)
+            return 130
+    if options.json:
+        print_json(answer.whole())
+        return 0
+    print("\n" + "\n".join(answer.sources()))
+    for note in answer.notes():
+        print(f"({plain(note)})", file=sys.stderr)
+    return 0
+
+
+class Asked:
+    """An answer, from its events."""
+
+    def __init__(self) -> None:
+        self._passages: dict[str, Any] = {"passages": [], "withheld": 0, "notes": []}
+        self._text = ""
+        self._sentences: dict[int, str] = {}
+        self._end: dict[str, Any] = {}
+
+    def hear(self, event: ServerEvent) -> str:
+        """The next event; what of it is to be read now."""
+        said = ""
+        match event.name:
+            case "passages":
+                self._passages = event.data
+            case "token":
+                said = event.data["text"]
+            case "citation":
+                said = event.data["text"]
+                self._sentences[event.data["n"]] = event.data.get("sentence") or ""
+            case "quote":
+                said = f'"{event.data["text"]}" [{event.data["n"]}]'
+            case "done":
+                self._end = event.data
+        self._text += said
+        return _lines(said)
+
+    def sources(self) -> list[str]:
+        """The passages that are cited, as a list."""
+        cited = set(self._end.get("cited", ()))
+        rows = [row for row in self._passages["passages"] if row["n"] in cited]
+        lines = [f"  [{row['n']}] {plain(row['path'])}:{row['line']}  {plain(row['label'])}".rstrip() for row in rows]
+        return ["", *lines] if lines else []
+
+    def notes(self) -> list[str]:
+        """What a person should know of it beside."""
+        found = list(self._passages["notes"])
+        if self._passages["withheld"]:
+            found.append(f"{self._passages['withheld']} passages were kept back by the policy.")
+        if self._end.get("removed"):
+            found.append(f"{self._end['removed']} citations did not hold and were left out.")
+        if self._end.get("unsupported"):
+            found.append(f"{len(self._end['unsupported'])} sentences stand in no passage.")
+        if self._end.get("quoted"):
+            found.append("The model gave no answer that holds; this is the nearest sentence, as it stands.")
+        return found
+
+    def whole(self) -> dict[str, Any]:
+        """As one object."""
+        return {"answer": self._text.strip(), **self._passages, **self._end}
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def plain(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.metadata
 import json
 import math
@@ -150,6 +151,7 @@ def user_folder(paths: Paths) -> Path:
         return paths.home
 
 
+@functools.cache
 def engine_build() -> str:
     """Names the build that runs models here. What was measured with another says nothing of this one."""
     try:

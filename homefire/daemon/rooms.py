@@ -38,6 +38,7 @@ from homefire.daemon.handed import (
     user_folder,
 )
 from homefire.daemon.knowing import make_knowledge
+from homefire.daemon.main_model import MainModel
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
@@ -233,16 +234,30 @@ class Daemon:
             tuning=TuningRooms(self.tuner, self.tuned),
             builder=self.builder,
             knowledge=self.knowledge,
+            reading=self._reading,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
             self.rpc = self._make_rpc(inside, rooms)
         return app
 
+    def _reading(self, key: str, model: str) -> MainModel:
+        """Who reads for this caller: a model of this name, or the one of the role main."""
+        spans = self.spans or NoSpans()
+        roles, meter = self.roles.roles, self.authority.meter
+        answering = Answering(self.keeper, self.library, self.far, roles, spans=spans, meter=meter)
+
+        def window(name: str) -> int:
+            offered = dict(self.far.offered())
+            return offered.get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+
+        return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+
     async def _open_knowledge(self, walls: bool) -> None:
         self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
         if self.knowledge is not None:
             await self.knowledge.open()
+            self.embedders.settled_one = self.knowledge.meaning.nudge
 
     def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
         from homefire.server.rpc import Rpc

@@ -232,7 +232,8 @@ class LlamaCpp:
     async def explain(self, what: str) -> EngineError:
         """The error for a lost connection: how the child ended, if it did."""
         try:
-            ended: Exit | None = await asyncio.wait_for(self._child.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                ended: Exit | None = await self._child.wait()
         except (TimeoutError, RuntimeError):
             ended = None
         if ended is None:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from homefire.errors.failures import (
+    BackupDamaged,
     BuildFailed,
     ChainEnded,
     CheckoutNeeded,
@@ -37,6 +38,7 @@ from homefire.errors.failures import (
     EngineTimedOut,
     EngineUnreachable,
     HomeInUse,
+    HomeNotEmpty,
     HomeNotWritable,
     IndexDamaged,
     InternalError,
@@ -57,6 +59,7 @@ from homefire.errors.failures import (
 from homefire.errors.requests import (
     AdapterMismatch,
     AddressRefused,
+    BadArchive,
     BadKey,
     BadLoginCode,
     BadModelFile,
@@ -125,6 +128,8 @@ from homefire.errors.root import ClientError, DaemonError, EngineError, Homefire
 __all__ = [
     "AdapterMismatch",
     "AddressRefused",
+    "BackupDamaged",
+    "BadArchive",
     "BadKey",
     "BadLoginCode",
     "BadModelFile",
@@ -173,6 +178,7 @@ __all__ = [
     "EngineUnreachable",
     "FetchBusy",
     "HomeInUse",
+    "HomeNotEmpty",
     "HomeNotWritable",
     "HomefireError",
     "HostRefused",

@@ -519,3 +519,10 @@ class CannotIngest(ClientError):
 
     code = "cannot_ingest"
     default_step = "Give a file, a folder or a git repository on this machine."
+
+
+class BadArchive(ClientError):
+    """The file is no export of a collection, or is cut off or changed."""
+
+    code = "bad_archive"
+    default_step = "Export it again with: homefire knowledge export NAME FILE"

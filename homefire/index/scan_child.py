@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-PIECE, BLOCK = 8 << 20, 4 << 20
+PIECE = 8 << 20
 MEMORY = 1 << 30
 # Parts of a parsed pattern through which every match must go once.
 _GROUPS, _REPEATS = ("SUBPATTERN", "ATOMIC_GROUP"), ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
@@ -115,24 +115,16 @@ class Scan:
             while beyond < count and self._spans[3 * beyond] == file and self._spans[3 * beyond + 1] == end:
                 end = self._spans[3 * beyond + 2]
                 beyond += 1
-            place = self._find(self._maps[file], begin, end)
+            data = self._maps[file]
+            place = data.find(self._required, begin, end)
             while place >= 0:
                 span = bisect.bisect_right(starts, place, first, beyond) - 1
                 last = self._spans[3 * span + 2]
                 inside = place + len(self._required) <= last
                 if inside:
                     yield span
-                place = self._find(self._maps[file], last if inside else place + 1, end)
+                place = data.find(self._required, last if inside else place + 1, end)
             first = beyond
-
-    def _find(self, data: Any, start: int, end: int) -> int:
-        # In copied blocks: searching a mapping directly is several times slower than searching bytes.
-        while start < end:
-            found: int = data[start : min(start + BLOCK, end)].find(self._required)
-            if found >= 0:
-                return start + found
-            start += BLOCK - len(self._required) + 1
-        return -1
 
 
 def _pieces(data: Any, first: int, last: int) -> Iterator[tuple[int, int]]:

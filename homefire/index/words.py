@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homefire.errors import IndexBusy, IndexDamaged, InvalidRequest
+from homefire.errors import DiskFull, IndexBusy, IndexDamaged, InvalidRequest
 from homefire.index.hits import GROUP_BITS, Groups, Hit
 from homefire.index.identifiers import split_identifiers
 from homefire.index.packages import needed
@@ -33,6 +34,7 @@ np = needed("numpy")
 tantivy = needed("tantivy")
 
 HEAP_BYTES = 128 << 20
+FULL_BYTES = 64 << 20
 # A name is short, so a word in it counts more already; 1.5 and 2.5 lost functions in a test of 1,000 docstrings.
 NAME_WEIGHT, PHRASE_WEIGHT = 1.0, 2.0
 # A word of more bytes than this is data (a key, an image), not text; 128 is a sha512 in hexadecimal.
@@ -85,6 +87,8 @@ def _seen(folder: Path) -> Iterator[None]:
     except ValueError as problem:
         if "LockBusy" in str(problem):
             raise IndexBusy(f"Another process writes the index in {folder}.") from problem
+        if "No space left" in str(problem) or ("was killed" in str(problem) and _full(folder)):
+            raise DiskFull(f"The disk of {folder} is full.") from problem
         raise IndexDamaged(f"The index of words in {folder} cannot be used: {problem}") from problem
     except BaseException as problem:  # a panic of the library derives from no narrower class
         if type(problem).__name__ == "PanicException":
@@ -92,9 +96,15 @@ def _seen(folder: Path) -> Iterator[None]:
         raise
 
 
+def _full(folder: Path) -> bool:
+    # A thread of tantivy that could not write takes the reason with it.
+    return shutil.disk_usage(folder).free < FULL_BYTES
+
+
 def _opened(folder: Path, make: bool) -> Any:
     index = tantivy.Index(_schema(), path=str(folder)) if make else tantivy.Index.open(str(folder))
     index.register_tokenizer("homefire", _analyzer())  # not kept in the folder: without it every call raises
+    index.config_reader("manual")  # else a thread of each index watches its folder
     return index
 
 
@@ -114,6 +124,7 @@ class WordsWriter:
             folder.mkdir(parents=True, exist_ok=True)
             self._index = _opened(folder, make=True)
             self._writer = self._index.writer(heap_bytes, threads)
+            self._writer.garbage_collect_files()  # what a killed writer or a full disk left
             self._schema = self._index.schema
             self._index.reload()
             self.mark = _mark_of(self._index.searcher())

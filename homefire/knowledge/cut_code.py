@@ -88,12 +88,12 @@ def _parser(language: str) -> Any:
 def parsed(data: bytes, language: str, seconds: float = SECONDS) -> Any:
     """The syntax tree, or None when parsing took longer. Raises ImportError."""
     parser = _parser(language)
-    end = time.process_time() + seconds
+    soonest, end = time.monotonic() + seconds, time.process_time() + seconds
     view = memoryview(data)
     try:
         return parser.parse(
             lambda offset, _: bytes(view[offset : offset + 65536]),
-            progress_callback=lambda *_: time.process_time() > end,
+            progress_callback=lambda *_: time.monotonic() > soonest and time.process_time() > end,
         )
     except ValueError:  # the parser gave up
         return None

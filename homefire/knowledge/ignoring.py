@@ -11,6 +11,7 @@ import re
 
 # Most bytes of one file that are looked at.
 MOST = 256 * 1024
+SPANS = 4
 
 
 class Ignore:
@@ -68,31 +69,42 @@ def _pattern(line: bytes) -> tuple[bool, bytes] | None:
 
 
 def _glob(glob: bytes) -> bytes:
+    """The expression of a path. More than `SPANS` times `**` would let a pattern explode: that one is no pattern."""
+    names = glob.split(b"/")
     parts: list[bytes] = []
+    if names.count(b"**") > SPANS:
+        return b"(?!)"
+    for place, name in enumerate(names):
+        last = place == len(names) - 1
+        if name == b"**":
+            parts.append(b"[^/]+" if len(names) == 1 else b".+" if last else b"(?:[^/]*/)*")
+        else:
+            parts.append(_name(name) + (b"" if last else b"/"))
+    return b"".join(parts)
+
+
+def _name(glob: bytes) -> bytes:
+    """The expression of one name. What stands between two stars is taken where it comes first and not tried elsewhere."""
+    runs: list[list[bytes]] = [[]]
     place = 0
     while place < len(glob):
         sign = glob[place : place + 1]
-        if glob.startswith(b"**/", place) and (place == 0 or glob[place - 1 : place] == b"/"):
-            parts.append(b"(?:[^/]*/)*")
-            place += 3
-            continue
-        if glob[place:] == b"**" and (place == 0 or glob[place - 1 : place] == b"/"):
-            parts.append(b".+")
-            break
         if sign == b"*":
-            while glob[place + 1 : place + 2] == b"*":
-                place += 1
-            parts.append(b"[^/]*")
+            if runs[-1] or len(runs) == 1:
+                runs.append([])
         elif sign == b"?":
-            parts.append(b"[^/]")
+            runs[-1].append(b"[^/]")
         elif sign == b"[" and (end := glob.find(b"]", place + 2)) > 0:
             inner = glob[place + 1 : end].replace(b"\\", b"\\\\").replace(b"[", b"\\[")
-            parts.append(b"(?!/)[" + (b"^" + inner[1:] if inner[:1] in b"!^" else inner) + b"]")
+            runs[-1].append(b"(?!/)[" + (b"^" + inner[1:] if inner[:1] in (b"!", b"^") else inner) + b"]")
             place = end
         elif sign == b"\\" and place + 1 < len(glob):
             place += 1
-            parts.append(re.escape(glob[place : place + 1]))
+            runs[-1].append(re.escape(glob[place : place + 1]))
         else:
-            parts.append(re.escape(sign))
+            runs[-1].append(re.escape(sign))
         place += 1
-    return b"".join(parts)
+    first, *middle = [b"".join(run) for run in runs]
+    if not middle:
+        return first
+    return first + b"".join(b"(?>[^/]*?" + run + b")" for run in middle[:-1]) + b"[^/]*" + middle[-1]

@@ -75,6 +75,7 @@ class Job:
     collection: str
     root: Path
     full: bool = False
+    archive: Path | None = None
     state: str = "waiting"
     progress: talk.Progress = field(default_factory=talk.Progress)
     asked_at: float = field(default_factory=time.time)
@@ -164,6 +165,13 @@ class Ingestion:
             known.full = known.full or (full and known.state == "waiting")
             return known
         job = Job(row.name, root, full)
+        self._enqueue(job)
+        return job
+
+    async def submit_archive(self, archive: Path, name: str, root: bytes) -> Job:
+        """A run that fills a new collection with what an export holds. Raises CollectionExists, InvalidRequest."""
+        row = await self._rows.create(str(CollectionName(name)), root)
+        job = Job(row.name, Path(os.fsdecode(root)), archive=archive)
         self._enqueue(job)
         return job
 
@@ -276,8 +284,9 @@ class Ingestion:
         job.state, job.started_at = "running", time.time()
         job.tell()
         rules, index = self._rules(), self._paths.collection_index(row.id)
+        archive = os.fsencode(job.archive) if job.archive is not None else b""
         order = talk.Order(
-            os.fsencode(job.root), str(self._paths.volumes), str(index / "words"), row.batch,
+            os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
             rules.plain_without,

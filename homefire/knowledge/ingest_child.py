@@ -26,9 +26,17 @@ import msgspec
 
 from homefire.errors import HomefireError, IndexDamaged, MachineError
 from homefire.index.words import WordRow, WordsWriter
-from homefire.knowledge import talk
-from homefire.knowledge.packing import MOST_PIECES, number_of, pack_pieces, pack_windows, unpack_pieces
-from homefire.knowledge.reader import REASONS, Signed
+from homefire.knowledge import archive, talk
+from homefire.knowledge.packing import (
+    MOST_PIECES,
+    number_of,
+    pack_pieces,
+    pack_windows,
+    unpack_labelled,
+    unpack_pieces,
+    unpack_windows,
+)
+from homefire.knowledge.reader import REASONS, Piece, Signed, Text, Window
 from homefire.knowledge.reading import Pool, Read
 from homefire.knowledge.volumes import End, Place, Volumes, VolumeWriter
 from homefire.knowledge.walk import Found, Passed, Rules, shown, walk
@@ -107,14 +115,11 @@ class Run:
     def run(self) -> None:
         """From the first file to the last dead text. Raises HomefireError."""
         self._words.remove_groups(self._order.dead)
-        counter = threading.Thread(target=self._count, name="count", daemon=True)
-        counter.start()
-        order = self._order
-        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
-            for read in pool.read(self._changed()):
-                self._take(read)
+        if self._order.archive:
+            self._import()
+        else:
+            self._walk()
         self._flush()
-        counter.join()
         self._report(last=True)
         dead = self._channel.ask(talk.Finish(self._complete), talk.Committed).dead
         self._words.remove_groups(dead)
@@ -123,6 +128,30 @@ class Run:
         self._volumes.close()
 
     # -- files
+
+    def _walk(self) -> None:
+        counter = threading.Thread(target=self._count, name="count", daemon=True)
+        counter.start()
+        order = self._order
+        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
+            for read in pool.read(self._changed()):
+                self._take(read)
+        counter.join()
+
+    def _import(self) -> None:
+        """Takes in what an export holds."""
+        file = Path(os.fsdecode(self._order.archive))
+        self._progress.total_bytes = file.stat().st_size if file.is_file() else 0
+        for frame in archive.read(file):
+            if isinstance(frame, archive.Head):
+                self._progress.total_files, self._progress.counted = frame.documents, True
+            elif isinstance(frame, archive.Kept | archive.Loose):
+                self._gathered.imported(frame)
+                self._progress.files += sum(not document.entry for document in frame.documents)
+                self._progress.bytes += len(frame.data) if isinstance(frame, archive.Kept) else 0
+            if self._gathered.full():
+                self._flush()
+            self._report()
 
     def _rules(self) -> Rules:
         return Rules(most_bytes=self._order.largest, left_out=[Path(self._order.volumes).parent])
@@ -298,6 +327,25 @@ class _Gathered:
         if not any(document.entry == "" for document, _ in rows):
             rows.append(self._row(read, name, None))
 
+    def imported(self, frame: archive.Kept | archive.Loose) -> None:
+        """What an export holds of some documents; they all stay, whichever batch they come in."""
+        digest = b""
+        if isinstance(frame, archive.Kept):
+            digest = frame.digest
+            pieces = tuple(
+                Piece(start, end, line, label)
+                for start, end, line, label in unpack_labelled(frame.pieces, frame.labels)
+            )
+            windows = tuple(Window(*each) for each in unpack_windows(frame.windows))
+            text = Text(frame.data, "", pieces=pieces, windows=windows)
+            name = frame.documents[0].shown if frame.documents else ""
+            self.texts[digest] = (Signed(text, digest, frame.simhash, frame.minhash, b""), name)
+            self._bytes += len(frame.data)
+        for document in frame.documents:
+            self.files += 1
+            self._begun.add(document.path)
+            self._rows.setdefault(document.path, []).append((document, digest))
+
     def passed(self, passed: Passed) -> None:
         """What is not read, with the reason."""
         self.files += 1
@@ -351,7 +399,7 @@ class _Gathered:
 
 def _signed_64(value: int) -> int:
     """The same 64 bits as the database's integers have them."""
-    return value - (1 << 64) if value >> 63 else value
+    return value - (1 << 64) if value >= 1 << 63 else value
 
 
 def _trusted(mtime_ns: int) -> int:

@@ -19,6 +19,8 @@ from typing import Any
 
 from homefire.errors import UnknownDocument
 from homefire.knowledge.checking import Checking
+from homefire.knowledge.duplicates import ALIKE, near_duplicates
+from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
@@ -27,10 +29,11 @@ from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import lines_file, place_of, text_file
 from homefire.knowledge.watch import Watch
 from homefire.paths import Paths
-from homefire.store import CollectionRow, DocumentRow, KnowledgeRows, Store
+from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, Store
 
 # Lines and bytes of a document that are shown at once.
 MOST_LINES, MOST_BYTES = 2000, 512 * 1024
+MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Knowledge:
         self.meaning = Meaning(self.rows, self.shelves, embed)
         self.searching = Search(self.rows, self.shelves, embed)
         self.checking = Checking(self.rows, self.shelves)
+        self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)
 
     async def open(self) -> None:
@@ -95,7 +99,7 @@ class Knowledge:
         self, name: str, after: bytes = b"", limit: int = 200, state: str = "", entry: str = ""
     ) -> list[DocumentRow]:
         """A page of its documents, behind the path `after` and the entry in it. Raises UnknownCollection."""
-        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry)
+        return await self.rows.documents((await self.rows.get(name)).id, after, limit, state, entry=entry)
 
     async def find(self, asked: Question) -> Results:
         """As `Search.find`."""
@@ -133,6 +137,29 @@ class Knowledge:
             await self.ingestion.submit(Path(os.fsdecode(collection.root)), name)
             self.meaning.nudge()
         return report.view()
+
+    async def duplicates(self, name: str, least: float = ALIKE) -> list[dict[str, Any]]:
+        """Documents that are nearly the same, the most alike first. Raises UnknownCollection."""
+        collection = await self.rows.get(name)
+        pairs = (await asyncio.to_thread(near_duplicates, await self.rows.signatures(collection.id), least))[
+            :MOST_PAIRS
+        ]
+        texts = sorted({text for pair in pairs for text in (pair.one, pair.other)})
+        held = await self.rows.holders([collection.id], texts, Filter())
+        shown = {text: [row.shown for _, row in rows] for text, rows in held.items()}
+        return [
+            {"one": shown[pair.one], "other": shown[pair.other], "similarity": pair.similarity, "bits": pair.bits}
+            for pair in pairs
+            if pair.one in shown and pair.other in shown
+        ]
+
+    async def export(self, name: str, target: Path, progress: Callable[[int, int], None] | None = None) -> int:
+        """Writes a collection into one file; returns its bytes. Raises UnknownCollection, InvalidRequest, DiskFull."""
+        return await self.exporting.write(await self.rows.get(name), target, progress)
+
+    async def import_(self, source: Path, name: str | None = None) -> Job:
+        """A run that makes a collection of an export. Raises BadArchive, CollectionExists, InvalidRequest."""
+        return await self.exporting.read(source, name)
 
     async def remove(self, name: str) -> None:
         """Forgets a collection and its files; the folder that it came from is not touched. Raises UnknownCollection."""

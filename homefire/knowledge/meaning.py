@@ -31,7 +31,7 @@ from homefire.store import CollectionRow, KnowledgeRows, SpaceRow, TextRow
 log = logging.getLogger(__name__)
 
 # Texts of one step: their rows are synced and noted together.
-STEP_TEXTS, STEP_WINDOWS = 200, 4000
+STEP_TEXTS, STEP_WINDOWS = 200, 1000
 # Texts that the embedder gets at once: a question waits for no more than these.
 BATCH = 64
 # Letters of a window that the embedder reads at most (its window is in tokens; what is longer it cuts itself).

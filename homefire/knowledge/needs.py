@@ -5,7 +5,7 @@ Promises: Protocols and their values only. Does not cover: who stands behind the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 
@@ -28,7 +28,7 @@ class Complete(Count, Protocol):
         """Whether it is the built-in model, which reads in one form only."""
         ...
 
-    def stream(self, system: str, text: str, max_tokens: int) -> AsyncIterator[str]:
+    def stream(self, system: str, text: str, max_tokens: int) -> AsyncGenerator[str, None]:
         """The answer in pieces, as it is written. Raises HomefireError."""
         ...
 

@@ -47,6 +47,17 @@ def unpack_pieces(packed: bytes) -> list[tuple[int, int, int, int]]:
     return list(PIECE.iter_unpack(packed))
 
 
+def unpack_labelled(packed: bytes, labels: str) -> list[tuple[int, int, int, str]]:
+    """(start, end, line, label) of each, the label in words. Raises ValueError for what `pack_pieces` never made."""
+    names = json.loads(labels)
+    if not isinstance(names, list) or len(packed) % PIECE.size:
+        raise ValueError("no packed pieces")
+    try:
+        return [(start, end, line, str(names[label])) for start, end, line, label in PIECE.iter_unpack(packed)]
+    except IndexError:
+        raise ValueError("a piece without a label") from None
+
+
 def pack_windows(windows: Sequence[tuple[int, int, int]]) -> bytes:
     """(start, end, piece) of each, packed."""
     return b"".join(WINDOW.pack(*each) for each in windows)

@@ -225,12 +225,12 @@ class Pool:
         return [child.process.pid for child in self._children]
 
     def read(self, files: Iterable[Found]) -> Iterator[Read]:
-        """Reads them; answers come in no certain order, at least one a file. Raises MachineError when no child can be started,
-        PackageMissing when what children need is not installed."""
+        """Reads them; answers come in no certain order, at least one a file. Breaking it off ends the children. Raises
+        MachineError when no child can be started, PackageMissing when what children need is not installed."""
         if not self._walled and not self._plain_without:
             yield from (_refused(found, "sandbox_unavailable") for found in files)
             return
-        source, over = iter(files), False
+        source, over, done = iter(files), False, False
         waiting: deque[_Job] = deque()
         try:
             while True:
@@ -248,11 +248,14 @@ class Pool:
                 self._hand(waiting)
                 busy = [child for child in self._children if child.jobs or child.dead]
                 if not busy and not waiting and over:
+                    done = True
                     return
                 yield from self._listen(busy, waiting)
         finally:
             for job in waiting:
                 os.close(job.descriptor)
+            if not done:  # nobody will hear what is under way
+                self.close()
 
     def _room(self) -> bool:
         return len(self._children) < self._count or any(child.takes(0) for child in self._children)

@@ -22,9 +22,10 @@ _HARMLESS = re.compile(r".*\.(example|sample|template|dist|tmpl|defaults?|schema
 _FOLDERS = frozenset({".ssh", ".gnupg", ".aws", ".azure", ".kube", ".password-store", ".docker"})
 
 # What a token begins with -> the whole of it. Looked for with `find`, which runs at a gigabyte a second.
+_PRIVATE = b"PRIVATE KEY"
 _TOKENS = {
-    b"PRIVATE KEY": rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----"
-    rb"(\\n|\s){1,4}([A-Za-z-]+: [^\n]*\n)*\s{0,4}[A-Za-z0-9+/=\\]{40}",
+    _PRIVATE: rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----"
+    rb"(\\n|\s){1,4}([A-Za-z-]{1,30}: [^\n]{0,200}\n){0,8}\s{0,4}[A-Za-z0-9+/=\\]{40}",
     b"PuTTY-User-Key-File-": rb"PuTTY-User-Key-File-\d: ",
     b"AKIA": rb"\bAKIA[0-9A-Z]{16}\b",
     b"ASIA": rb"\bASIA[0-9A-Z]{16}\b",
@@ -34,7 +35,7 @@ _TOKENS = {
     b"github_pat_": rb"\bgithub_pat_[A-Za-z0-9_]{60,}",
     b"glpat-": rb"\bglpat-[A-Za-z0-9_-]{20,}",
     b"xox": rb"\bxox[abprs]-[0-9]{6,}-[A-Za-z0-9-]{10,}",
-    b"sk-": rb"\bsk-(ant-|proj-|or-)?[A-Za-z0-9_-]{20,}[A-Za-z0-9]{12}\b",
+    b"sk-": rb"\bsk-(ant-|proj-|or-)?[A-Za-z0-9_-]{20,180}[A-Za-z0-9]{12}\b",
     b"sk_live_": rb"\bsk_live_[A-Za-z0-9]{20,}",
     b"rk_live_": rb"\brk_live_[A-Za-z0-9]{20,}",
     b"AIza": rb"\bAIza[A-Za-z0-9_-]{35}\b",
@@ -66,7 +67,8 @@ def secret_inside(data: bytes) -> str:
         for _ in range(_TRIES):
             if place < 0:
                 break
-            found = pattern.search(data, max(0, place - 40), place + 4000)
+            start = data.rfind(b"-----BEGIN", max(0, place - 40), place) if begin == _PRIVATE else place
+            found = pattern.match(data, max(start, 0), place + 2000)
             if found is not None and not _example(found[0]):
                 line = data.count(b"\n", 0, found.start()) + 1
                 return f"line {line} has what looks like {_word(begin)}"

@@ -155,10 +155,11 @@ FromDaemon = Fresh | Known | StoredTexts | Committed
 
 
 class Order(msgspec.Struct):
-    """The daemon's first word: what to do. `root`: the path's bytes; `dead` are texts to take out of the index; `full`: every
-    file is read, whether it changed or not."""
+    """The daemon's first word: what to do. `root`: the path's bytes; `archive`: instead of a folder an export is read (empty:
+    none); `dead` are texts to take out of the index; `full`: every file is read, whether it changed or not."""
 
     root: bytes
+    archive: bytes
     volumes: str
     words: str
     batch: int

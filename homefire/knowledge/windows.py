@@ -21,11 +21,12 @@ from homefire.knowledge.decode import boundary
 from homefire.knowledge.reader import Piece, Window
 
 SHORTEST, LONGEST, WORDS, LETTERS = 24, 400, 5, 0.86
-# Most signs taken off an end of a line.
-TRIMMED = 100
+# Signs taken off the ends of all lines at once, before the rest is done one by one.
+STEPS = 8
 # Of a piece of code: its name, its parameters, its first lines. Some 150 tokens.
 CODE = 512
 
+_SIGNS = b" \t\r\n#*/<>!-\"'|;"
 _LETTER, _BLANK, _LOWER, _TRIM, _STOP, _UPPER = 1, 2, 4, 8, 16, 32
 
 
@@ -37,7 +38,7 @@ def _table() -> Any:
         (bytes(range(128, 256)), _LETTER | _LOWER | _UPPER),
         (b"'", _LOWER),
         (b" ", _BLANK),
-        (b" \t\r\n#*/<>!-\"'|;", _TRIM),
+        (_SIGNS, _TRIM),
         (b".!?", _STOP),
         (b"0123456789\"'(", _UPPER),
     ):
@@ -58,7 +59,7 @@ def windows(data: bytes, pieces: Sequence[Piece], code: bool = False) -> tuple[W
                 found.append(Window(piece.start, end, number))
     walls = np.fromiter((piece.start for piece in pieces), np.int64, len(pieces))
     spans = sentences(data, walls)
-    owners = (np.searchsorted(walls, [start for start, _ in spans], side="right") - 1).tolist()
+    owners: Any = (np.searchsorted(walls, [start for start, _ in spans], side="right") - 1).tolist()
     seen: set[bytes] = set()
     for (start, end), owner in zip(spans, owners, strict=True):
         if (span := data[start:end]) not in seen:
@@ -78,13 +79,17 @@ def sentences(data: bytes, walls: Any = ()) -> list[tuple[int, int]]:
     starts = _starts(array, flags, walls)
     ends: Any = np.append(starts[1:], len(array))
     long = ends - starts >= SHORTEST
-    starts, ends = _trimmed(flags, starts[long], ends[long])
+    starts, ends = starts[long], ends[long]
+    keep = _worded(
+        array, flags, starts, ends
+    )  # before the ends are trimmed: no word is lost by that, and most spans go here
+    starts, ends = _trimmed(data, flags, starts[keep], ends[keep])
     ends = np.minimum(ends, starts + LONGEST)
     keep = ends - starts >= SHORTEST
     starts, ends = starts[keep], ends[keep]
     if not len(starts):
         return []
-    keep = _reads(array, flags, starts, ends)
+    keep = _lettered(array, flags, starts, ends)
     pairs = zip(starts[keep].tolist(), ends[keep].tolist(), strict=True)
     return [(s, boundary(data, e) if e - s == LONGEST else e) for s, e in pairs]
 
@@ -93,8 +98,8 @@ def _starts(array: Any, flags: Any, walls: Any) -> Any:
     """Where sentences may begin: after a stop and a blank before what begins one; after a newline that does not only wrap a
     line."""
     size = len(array)
-    begins = np.zeros(size + 1, bool)
-    blanks = np.flatnonzero(array[1:-1] == 32) + 1
+    begins: Any = np.zeros(size + 1, bool)
+    blanks: Any = np.flatnonzero(array[1:-1] == 32) + 1
     blanks = blanks[((flags[blanks - 1] & _STOP) > 0) & ((flags[blanks + 1] & _UPPER) > 0)]
     newline = np.flatnonzero(array == 10)
     before = array[np.maximum(newline - 1 - (array[np.maximum(newline - 1, 0)] == 13), 0)]
@@ -111,41 +116,47 @@ def _starts(array: Any, flags: Any, walls: Any) -> Any:
     return np.flatnonzero(begins[:size])
 
 
-def _trimmed(flags: Any, starts: Any, ends: Any) -> tuple[Any, Any]:
-    """The spans without blanks, newlines, and signs of comments, lists and quotes at their ends, up to `TRIMMED` of them."""
+def _trimmed(data: bytes, flags: Any, starts: Any, ends: Any) -> tuple[Any, Any]:
+    """The spans without blanks, newlines, and signs of comments, lists and quotes at their ends."""
     active = np.arange(len(starts))
-    for _ in range(TRIMMED):
+    for _ in range(STEPS):
         active = active[(flags[starts[active]] & _TRIM) > 0]
         starts[active] += 1
         active = active[starts[active] < ends[active]]
-        if not len(active):
-            break
+    for index in active.tolist():  # indented deep, or a ruler: few, and one by one faster than all by steps
+        span = data[starts[index] : ends[index]]
+        starts[index] += len(span) - len(span.lstrip(_SIGNS))
     active = np.flatnonzero(ends > starts)
-    for _ in range(TRIMMED):
+    for _ in range(STEPS):
         active = active[(flags[ends[active] - 1] & _TRIM) > 0]
         ends[active] -= 1
         active = active[starts[active] < ends[active]]
-        if not len(active):
-            break
+    for index in active.tolist():
+        ends[index] = starts[index] + len(data[starts[index] : ends[index]].rstrip(_SIGNS))
     return starts, ends
 
 
-def _reads(array: Any, flags: Any, starts: Any, ends: Any) -> Any:
+def _lettered(array: Any, flags: Any, starts: Any, ends: Any) -> Any:
     letters = (flags & (_LETTER | _BLANK)) > 0
     letters |= array == 10  # a wrapped line goes on after it
-    total: Any = np.zeros(len(array) + 1, np.int32)
-    np.cumsum(letters, out=total[1:])
-    share = total[ends] - total[starts]
-    keep = share >= LETTERS * (ends - starts)
+    return _counted(letters, starts, ends) >= LETTERS * (ends - starts)
+
+
+def _worded(array: Any, flags: Any, starts: Any, ends: Any) -> Any:
     # A word: a letter after none, and a small letter or an apostrophe after it.
     letter = (flags & _LETTER) > 0
     begins = letter.copy()
     begins[1:] &= (flags[:-1] & (_LETTER | _LOWER)) == 0
     begins[:-1] &= (flags[1:] & _LOWER) > 0
-    np.cumsum(begins, out=total[1:])
-    words = total[ends] - total[starts] >= WORDS
+    keep = _counted(begins, starts, ends) >= WORDS
     high = array >= 128
     if high.any():
-        np.cumsum(high, out=total[1:])
-        words |= total[ends] - total[starts] >= 30
-    return keep & words
+        keep |= _counted(high, starts, ends) >= 30
+    return keep
+
+
+def _counted(marks: Any, starts: Any, ends: Any) -> Any:
+    """How many marks lie in each span."""
+    total: Any = np.zeros(len(marks) + 1, np.int32)
+    np.cumsum(marks, out=total[1:])
+    return total[ends] - total[starts]

@@ -25,6 +25,7 @@ from homefire.knowledge.knowledge import Knowledge
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import asking_routes as reading
 from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
@@ -54,6 +55,7 @@ from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
+from homefire.server.trust_routes import BackupBody, TrustRoutes, VerifyHomeBody
 from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
 from homefire.telemetry import Telemetry
@@ -86,6 +88,7 @@ class Rooms:
     spans: Spans = NO_SPANS
     tuning: TuningRooms | None = None
     knowledge: Knowledge | None = None
+    reading: reading.Reading | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -134,6 +137,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_conversations(rooms),
         *_knowledge(rooms),
         *_telemetry(rooms),
+        *_trust(rooms),
         *_described(docs),
     ]
     docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
@@ -373,12 +377,16 @@ def _conversations(rooms: Rooms) -> list[RouteRow]:
 def _knowledge(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word (`paths.ROUTE_WORDS`) come before those with a name in its place."""
     own = known.KnowledgeRoutes(rooms.knowledge, rooms.body_limit)
+    guard = None if rooms.gate is None else rooms.gate.guard
+    asking = reading.AskingRoutes(rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit)
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),
         RouteRow("POST", f"{at}/ingest", "Take a folder or file in", own.ingest, known.IngestBody, STREAM),
+        RouteRow("POST", f"{at}/import", "Make a collection of an export", own.bring, known.BringBody, STREAM),
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
+        RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
         RouteRow("GET", one, "One collection", own.show),
         RouteRow("PATCH", one, "Whether its folder is watched", own.keep_fresh, known.KeepFreshBody),
         RouteRow("DELETE", one, "Forget it; the folder stays as it is", own.remove, status=204),
@@ -386,6 +394,8 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{one}/source", "Lines of a document; path, line, count", own.source),
         RouteRow("POST", f"{one}/follow", "The progress of its run", own.follow, answer=STREAM),
         RouteRow("POST", f"{one}/cancel", "End its run; what is done stays", own.cancel),
+        RouteRow("GET", f"{one}/duplicates", "Documents that are nearly the same; least", own.duplicates),
+        RouteRow("POST", f"{one}/export", "Write it into one file", own.export, known.CopyBody, STREAM),
         RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
 
@@ -397,6 +407,16 @@ def _telemetry(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
         RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
         RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
+    ]
+
+
+def _trust(rooms: Rooms) -> list[RouteRow]:
+    own = TrustRoutes(rooms.identity.home)
+    return [
+        RouteRow(
+            "POST", f"{AT}/backup", "Copy the whole home, checked, while it is in use", own.backup, BackupBody, STREAM
+        ),
+        RouteRow("POST", f"{AT}/verify", "Whether it is what was written", own.verify, VerifyHomeBody, STREAM),
     ]
 
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
 from homefire.errors import InvalidRequest, PackageMissing, UnknownCollection, from_envelope
+from homefire.knowledge.duplicates import ALIKE
 from homefire.knowledge.found import Found
 from homefire.knowledge.ingest import Job
 from homefire.knowledge.knowledge import MOST_LINES, Knowledge
@@ -39,6 +40,8 @@ from homefire.store import DocumentRow, Filter
 
 SMALL_BODY = 64 * 1024
 MOST_DOCUMENTS = 1000
+# Below this, texts are alike by chance.
+LEAST_ALIKE = 0.3
 STATES = ("", "read", "skipped", "failed")
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -59,6 +62,20 @@ class IngestBody(Closed, kw_only=True):
 
 class KeepFreshBody(Closed):
     watch: bool
+
+
+class CopyBody(Closed, kw_only=True):
+    """Where the file goes: a new one on this machine."""
+
+    target: FilePath
+
+
+class BringBody(Closed, kw_only=True):
+    """A file that `export` wrote, on this machine; `name` null: as it was called there."""
+
+    source: FilePath
+    name: Name | None = None
+    follow: bool = True
 
 
 class NarrowBody(Closed, kw_only=True):
@@ -88,6 +105,7 @@ class _Nothing(Closed):
 _ingest, _fresh = msgspec.json.Decoder(IngestBody), msgspec.json.Decoder(KeepFreshBody)
 _verify, _search = msgspec.json.Decoder(VerifyBody), msgspec.json.Decoder(SearchBody)
 _nothing = msgspec.json.Decoder(_Nothing)
+_copy, _bring = msgspec.json.Decoder(CopyBody), msgspec.json.Decoder(BringBody)
 
 
 class KnowledgeRoutes:
@@ -191,6 +209,32 @@ class KnowledgeRoutes:
         work = stream_work(send, lambda report: room.verify(name, mend, report), _as_it_is)
         await until_gone(work, receive)
 
+    async def duplicates(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/knowledge/{name}/duplicates"""
+        least = read_number(read_query(scope, {"least"}), "least", ALIKE, LEAST_ALIKE, 1)
+        await send_json(send, {"pairs": await self._room.duplicates(_name(scope), least)})
+
+    async def export(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/knowledge/{name}/export"""
+        name, room = _name(scope), self._room
+        target = (await read_json(scope, receive, SMALL_BODY, _copy)).target
+        scope["homefire.about"] = f"{name} to {target}"
+        await room.show(name)
+        work = stream_work(
+            send, lambda report: room.export(name, Path(target), report), lambda size: {"target": target, "bytes": size}
+        )
+        await until_gone(work, receive)
+
+    async def bring(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/knowledge/import"""
+        body = await read_json(scope, receive, SMALL_BODY, _bring)
+        scope["homefire.about"] = body.source
+        job = await self._room.import_(Path(body.source), body.name)
+        if not body.follow:
+            await send_json(send, job.view(), 202)
+            return
+        await self._follow(scope, receive, send, job)
+
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/knowledge/{name}"""
         require_key(scope)
@@ -214,14 +258,19 @@ class KnowledgeRoutes:
 
     @property
     def _room(self) -> Knowledge:
-        if self._given is None:
-            raise PackageMissing(
-                "Knowledge needs packages that are not installed.", "Install them: pip install 'homefire[knowledge]'"
-            )
-        return self._given
+        return room_of(self._given)
 
 
 _AGAIN = "Look for changes now with: homefire ingest FOLDER"
+
+
+def room_of(given: Knowledge | None) -> Knowledge:
+    """The room. Raises PackageMissing where the packages of the extra are."""
+    if given is None:
+        raise PackageMissing(
+            "Knowledge needs packages that are not installed.", "Install them: pip install 'homefire[knowledge]'"
+        )
+    return given
 
 
 def narrowed(body: NarrowBody) -> Filter:

@@ -27,6 +27,7 @@ RIGHTS_GRPC: dict[str, str] = {
     "/homefire.v1.Knowledge/Show": f"GET {_AT}/knowledge/{{name}}",
     "/homefire.v1.Knowledge/Ingest": f"POST {_AT}/knowledge/ingest",
     "/homefire.v1.Knowledge/Search": f"POST {_AT}/knowledge/search",
+    "/homefire.v1.Knowledge/Ask": f"POST {_AT}/knowledge/ask",
     "/homefire.v1.Knowledge/Remove": f"DELETE {_AT}/knowledge/{{name}}",
     # Without a key only for the whole server: whether the process lives.
     LIVENESS: "GET /healthz",

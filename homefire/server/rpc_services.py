@@ -41,6 +41,7 @@ ASKED: dict[str, Callable[[Any], Asked]] = {
     "Knowledge/Show": lambda r: ("GET", f"{_AT}/knowledge/{part(r.name)}", None),
     "Knowledge/Ingest": lambda r: ("POST", f"{_AT}/knowledge/ingest", _given(r)),
     "Knowledge/Search": lambda r: ("POST", f"{_AT}/knowledge/search", _given(r)),
+    "Knowledge/Ask": lambda r: ("POST", f"{_AT}/knowledge/ask", _given(r)),
     "Knowledge/Remove": lambda r: ("DELETE", f"{_AT}/knowledge/{part(r.name)}", None),
 }
 

@@ -342,6 +342,15 @@ class KnowledgeRows:
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection, after, limit)).fetchall())
         return [(row[0], TextRow(*row[1:])) for row in rows]
 
+    async def signatures(self, collection: int) -> list[TextRow]:
+        """SimHash and MinHash of every living text, without what is packed."""
+        query = (
+            "SELECT t.id, t.digest, t.segment, t.start, t.size, t.lines, t.marks, t.simhash, t.minhash FROM collection_texts o"
+            " JOIN texts t ON t.id = o.text WHERE o.collection = ? AND o.dead = 0 ORDER BY t.id"
+        )
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
+        return [TextRow(*(*row, "", b"", b"")) for row in rows]
+
     async def last_seq(self, collection: int) -> int:
         """The newest text's `seq`; 0: there is none."""
         query = "SELECT coalesce(max(seq), 0) FROM collection_texts WHERE collection = ?"
@@ -430,9 +439,10 @@ class KnowledgeRows:
         return await self._store.read(query)
 
     async def documents(
-        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = "", entry: str = ""
+        self, collection: int, after: bytes = b"", limit: int = 1000, state: str = "", *, entry: str = "\U0010ffff"
     ) -> list[DocumentRow]:
-        """A page of the documents, by path and entry, behind `after` and `entry`; `state` narrows it."""
+        """A page of the documents, by path and entry, behind the path `after` (with `entry`: behind that entry of it); `state`
+        narrows it."""
         query = (
             f"SELECT {_DOCUMENT} FROM documents WHERE collection = ? AND (path, entry) > (?, ?) AND (? = '' OR state = ?)"  # nosec B608 # our own columns
             " ORDER BY path, entry LIMIT ?"

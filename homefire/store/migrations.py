@@ -1,4 +1,4 @@
-"""Numbered migrations of the one database, applied in order, each in its own transaction.
+"""Numbered migrations of the one database, applied in order, those of one start in one transaction.
 
 Promises: a migration that has landed is never edited; a new one is appended. `user_version` is the number of the last one.
 Does not cover: moving back. A database written by a newer Homefire is refused, not guessed at.
@@ -162,5 +162,11 @@ MIGRATIONS: tuple[str, ...] = (
         collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, tag TEXT NOT NULL, name TEXT NOT NULL,
         width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (collection, tag)
     ) STRICT;
+    """,
+    # 12: a checksum beside every row of the other tables (`sums.py`).
+    """
+    CREATE TABLE row_sums (
+        place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)
+    ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -1,4 +1,4 @@
-"""kill -9 while an index is written, torn tails, flipped bytes: what was committed is whole, or the damage is seen.
+"""kill -9 while an index is written, a full disk, torn tails, flipped bytes: what was committed is whole, or the damage is seen.
 
 Promises: after each kill the next writer opens at once (no lock is left), everything that was said to be committed is found, and
 nothing beyond the mark is; damage anywhere in the files is seen by `check` or on opening, and the sound rows make a new index.
@@ -7,6 +7,7 @@ Does not cover: the database that holds the mark (`test_kill.py`), power loss.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import select
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from homefire.errors import IndexDamaged
+from homefire.errors import DiskFull, HomefireError, IndexDamaged
 from homefire.index.vectors import Vectors, VectorsWriter
-from homefire.index.words import Words
+from homefire.index.words import WordRow, Words, WordsWriter
 from tests.chaos.index_writer import BATCH, WIDTH, vector_of, word_of
+from tests.chaos.test_disk import fill, mounted
 
 KILLS = 200 if os.environ.get("HOMEFIRE_PROOF") == "full" else 12
 
@@ -83,6 +85,46 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, in
     yield folder, mark, rows
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from mounted(tmp_path / "disk", 12 << 20)
+
+
+def test_a_full_disk_ends_a_batch_and_no_more(small_disk: Path) -> None:
+    words = WordsWriter(small_disk / "words", heap_bytes=15 << 20)
+    words.add([WordRow(0, 0, b"aardvark")])
+    words.commit(1)
+    with pytest.raises(DiskFull):
+        for batch in range(1, 200):
+            many = [" ".join(f"w{batch}x{n}y{each}" for each in range(300)).encode() for n in range(50)]
+            words.add([WordRow((batch * 50 + n) << 20, batch * 50 + n, text) for n, text in enumerate(many)])
+            words.commit(1 + batch)
+    with contextlib.suppress(HomefireError):
+        words.close()
+    again = WordsWriter(small_disk / "words", heap_bytes=15 << 20)
+    assert again.mark >= 1
+    assert [hit.id for hit in Words(small_disk / "words").search("aardvark", 5)] == [0]
+    described = (small_disk / "words" / "meta.json").read_text("utf-8").replace("-", "")
+    left = [
+        f.name for f in (small_disk / "words").glob("[!.]*.*") if f.name.partition(".")[0] not in (described + "meta")
+    ]
+    assert left == [], "what the batch that failed has written is removed"
+    again.close()
+
+
+def test_a_full_disk_ends_a_batch_of_vectors(small_disk: Path) -> None:
+    vectors = VectorsWriter(small_disk / "vectors", WIDTH, 0)
+    filler = fill(small_disk)
+    made = np.stack([vector_of(text) for text in range(2000)])
+    vectors.append([text << 20 for text in range(2000)], [(0, 9)] * 2000, list(range(2000)), made)
+    with pytest.raises(DiskFull):
+        vectors.sync()
+    filler.unlink()
+    assert vectors.sync() == 2000
+    vectors.close()
+    assert Vectors(small_disk / "vectors", WIDTH, 2000).check() == []
+
+
 def test_torn_tails_beyond_the_commit_are_cut(written: tuple[Path, int, int]) -> None:
     folder, mark, rows = written
     for name in (f"bits.{WIDTH}", f"rows.{WIDTH}", "windows", "sums"):
@@ -91,6 +133,13 @@ def test_torn_tails_beyond_the_commit_are_cut(written: tuple[Path, int, int]) ->
         look(folder, mark, rows)
         VectorsWriter(folder / "vectors", WIDTH, rows).close()
         look(folder, mark, rows)
+
+
+def overwrite(file: Path, place: int, data: bytes) -> None:
+    """In place: a mapped file that is made shorter ends who reads it (SIGBUS)."""
+    with open(file, "r+b") as opened:
+        opened.seek(place)
+        opened.write(data)
 
 
 def test_flipped_bytes_are_seen_and_what_is_sound_makes_a_new_index(
@@ -104,7 +153,7 @@ def test_flipped_bytes_are_seen_and_what_is_sound_makes_a_new_index(
         file = drawn.choice(files)
         data = file.read_bytes()
         place = drawn.randrange(max(len(data) - 64, 1))
-        file.write_bytes(data[:place] + bytes(byte ^ 0xFF for byte in data[place : place + 64]) + data[place + 64 :])
+        overwrite(file, place, bytes(byte ^ 0xFF for byte in data[place : place + 64]))
         try:
             index = Vectors(folder / "vectors", WIDTH, rows)
             damaged = index.check()
@@ -120,7 +169,7 @@ def test_flipped_bytes_are_seen_and_what_is_sound_makes_a_new_index(
         except IndexDamaged:
             assert file.name == "sums", "only what says where extents end is seen on opening"
         finally:
-            file.write_bytes(data)
+            overwrite(file, 0, data)
     words = Words(folder / "words")
     described = (folder / "words" / "meta.json").read_text("utf-8")
     held = [file for file in (folder / "words").glob("[!.]*.*") if file.suffix not in (".json", ".del")]
@@ -129,7 +178,7 @@ def test_flipped_bytes_are_seen_and_what_is_sound_makes_a_new_index(
         file = drawn.choice(files)
         data = file.read_bytes()
         place = drawn.randrange(len(data))
-        file.write_bytes(data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :])
+        overwrite(file, place, bytes([data[place] ^ 0xFF]))
         assert file.name in words.check()
-        file.write_bytes(data)
+        overwrite(file, 0, data)
     assert words.check() == []

@@ -95,7 +95,6 @@ def test_a_pattern_that_cannot_be_read(volume: tuple[list[Path], Any], pattern: 
 
 def test_a_text_longer_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_child, "PIECE", 64)
-    monkeypatch.setattr(scan_child, "BLOCK", 16)
     text = "".join(f"line {n} of größe {n * n}\n" for n in range(200))
     (tmp_path / "a").write_bytes(text.encode())
     for pattern, regex in ((r"größe \d+$", True), ("größe", False), (r"[0-9]+ of", True)):
