@@ -70,7 +70,9 @@ def code(data: bytes, language: str) -> tuple[tuple[Piece, ...], str]:
     pieces: list[Piece] = []
     for start, end, label in spans:
         begin = start
-        for stop in pack(data, start, end, sorts, aim=AIM) if start < end else ():  # a tree may end in a node of nothing
+        for stop in (
+            pack(data, start, end, sorts, aim=AIM) if start < end else ()
+        ):  # a tree may end in a node of nothing
             pieces.append(Piece(begin, stop, 0, label))
             begin = stop
     return numbered(pieces, lines), note

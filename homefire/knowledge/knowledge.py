@@ -24,7 +24,7 @@ from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
-from homefire.knowledge.search import Question, Results, Search
+from homefire.knowledge.search import Judge, Question, Results, Search
 from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import lines_file, place_of, text_file
 from homefire.knowledge.watch import Watch
@@ -53,13 +53,15 @@ class Excerpt:
 class Knowledge:
     """All collections. `open` before use, `close` at the end."""
 
-    def __init__(self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed) -> None:
+    def __init__(
+        self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed, judge: Judge | None = None
+    ) -> None:
         self._paths = paths
         self.rows = KnowledgeRows(store)
         self.shelves = Shelves(paths, self.rows)
         self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self._emptied)
         self.meaning = Meaning(self.rows, self.shelves, embed)
-        self.searching = Search(self.rows, self.shelves, embed)
+        self.searching = Search(self.rows, self.shelves, embed, judge)
         self.checking = Checking(self.rows, self.shelves)
         self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)

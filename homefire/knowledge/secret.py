@@ -77,7 +77,7 @@ def secret_inside(data: bytes) -> str:
 def _long_words(data: bytes) -> bytes:
     """Runs of the signs of tokens that are as long as the shortest token, each on a line of its own."""
     others: Any = np.flatnonzero(_BETWEEN[np.frombuffer(data, np.uint8)])
-    ends = np.append(others, len(data))
+    ends: Any = np.append(others, len(data))
     starts = np.concatenate(([0], others + 1))
     long = ends - starts >= _SHORTEST
     return b"\n".join([data[s:e] for s, e in zip(starts[long].tolist(), ends[long].tolist(), strict=True)])

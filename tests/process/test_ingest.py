@@ -378,3 +378,22 @@ def test_what_is_mostly_dead_is_written_anew(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("homefire.knowledge.meaning.FEWEST_DEAD", 100)
     run(work)
+
+
+def test_a_reranker_has_the_last_word_if_asked(tmp_path: Path, folder: Path) -> None:
+    async def work() -> None:
+        async def judge(question: str, texts: Sequence[str]) -> Sequence[float] | None:
+            return None if question.startswith("none") else [-float(len(text)) for text in texts]
+
+        async with room(tmp_path / "home") as knowledge:
+            await done(knowledge, folder)
+            plain = await paths_of(knowledge, "return gearbox city", mode="words")
+            knowledge.searching._judge = judge
+            judged = await knowledge.find(Question("return gearbox city", mode="words", judged=True))
+            lengths = [len(each.text) for each in judged.found]
+            assert lengths == sorted(lengths) and len(plain) == len(lengths)
+            assert judged.found[0].why["added"]["judged"] == -lengths[0]
+            none = await knowledge.find(Question("none gearbox", mode="words", judged=True))
+            assert none.found and "No reranker" in none.notes[0]
+
+    run(work)
