@@ -115,7 +115,7 @@ def _followed(
                 total = said["total_bytes"] if said["counted"] else None
                 label = f"  {said['collection']}: {said['files']:,} files, {tokens(said['tokens'])}"
                 if said["state"] == "waiting":
-                    label = f"  {said['collection']} waits for another one"
+                    label = f"  {said['collection']}: waiting"
                 bar.show(label, said["bytes"], total, said["bytes_per_second"], said["eta_seconds"])
     raise InternalError("The stream ended without an end.")
 
