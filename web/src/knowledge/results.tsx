@@ -89,7 +89,7 @@ export const PlaceRow = memo(function PlaceRow({ place, marker, reading, several
   const lines = snippetOf(place, marker);
   const { collection, path, line, first, last, label, kind, language, also } = place;
   return (
-    <li className="model-row place" data-place={`${path}:${line}`}>
+    <li className="model-row found-place" data-place={`${path}:${line}`}>
       <div className="model-row-head">
         <button type="button" className="place-link" onClick={() => void reading.open({ collection, path, line, first, last })}>
           {path}

@@ -15,24 +15,18 @@ const WIDEST = 20_000;
 export function Viewer({ reading }: { reading: Reading }) {
   const view = useCell(reading.view);
   const dialog = useRef<HTMLDialogElement>(null);
-  const opener = useRef<Element | null>(null);
   const open = view !== null;
   useEffect(() => {
-    if (open && !dialog.current?.open) {
-      opener.current = document.activeElement;
-      dialog.current?.showModal();
-    }
+    // Closing it gives the focus back to what had it: the browser sees to that.
+    if (open && !dialog.current?.open) dialog.current?.showModal();
     if (!open && dialog.current?.open) dialog.current.close();
   }, [open]);
   return (
     <dialog
       ref={dialog}
       className="dialog viewer"
-      aria-labelledby="viewer-title"
-      onClose={() => {
-        reading.close();
-        if (opener.current instanceof HTMLElement) opener.current.focus();
-      }}
+      aria-labelledby={open ? "viewer-title" : undefined}
+      onClose={() => reading.close()}
       onClick={(event) => event.target === event.currentTarget && dialog.current?.close()}
     >
       {view && (
