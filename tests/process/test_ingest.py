@@ -231,6 +231,8 @@ def test_odd_files_cost_a_line_each(tmp_path: Path) -> None:
         (root / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
         (root / "empty.txt").write_bytes(b"")
         (root / "wide.txt").write_text("word " * 300_000, "utf-8")
+        with (root / "huge.log").open("wb") as huge:
+            huge.truncate(20 * 2**30)  # as large as that, but for the disk's blocks
         async with room(tmp_path / "home") as knowledge:
             last = await done(knowledge, root)
             assert last["state"] == "done", last
@@ -238,6 +240,7 @@ def test_odd_files_cost_a_line_each(tmp_path: Path) -> None:
             assert rows["loop"] == rows["pipe"] == rows["sock"] == ("skipped", "not_a_file")
             assert rows["n%FF.txt"][0] == "read" and rows["good.txt"][0] == "read" and rows["wide.txt"][0] == "read"
             assert rows["broken.pdf"][0] == "failed"
+            assert rows["huge.log"] == ("skipped", "document_too_large")
             assert await paths_of(knowledge, "oddly", mode="words") == ["n%FF.txt:1"]
 
     run(work)
