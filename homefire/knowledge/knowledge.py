@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
-from homefire.knowledge.search import Question, Results, Search
+from homefire.knowledge.search import Judge, Question, Results, Search
 from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import lines_file, place_of, text_file
 from homefire.knowledge.watch import Watch
@@ -53,13 +53,15 @@ class Excerpt:
 class Knowledge:
     """All collections. `open` before use, `close` at the end."""
 
-    def __init__(self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed) -> None:
+    def __init__(
+        self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed, judge: Judge | None = None
+    ) -> None:
         self._paths = paths
         self.rows = KnowledgeRows(store)
         self.shelves = Shelves(paths, self.rows)
-        self.ingestion = Ingestion(self.rows, paths, rules, self._committed)
+        self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self._emptied)
         self.meaning = Meaning(self.rows, self.shelves, embed)
-        self.searching = Search(self.rows, self.shelves, embed)
+        self.searching = Search(self.rows, self.shelves, embed, judge)
         self.checking = Checking(self.rows, self.shelves)
         self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)
@@ -170,16 +172,20 @@ class Knowledge:
         emptied = await self.rows.remove(collection.id)
         self.shelves.drop(collection.id)
         await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection.id), ignore_errors=True)
-        for segment in emptied:
-            self.shelves.volumes.drop(segment)
-            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
-                await asyncio.to_thread(file.unlink, missing_ok=True)
+        self._emptied(emptied)
         self.watch.nudge()
 
     async def set_watch(self, name: str, watch: bool) -> None:
         """Whether the folder is watched. Raises UnknownCollection."""
         await self.rows.set_watch((await self.rows.get(name)).id, watch)
         self.watch.nudge()
+
+    def _emptied(self, segments: Sequence[int]) -> None:
+        """Volumes that hold nothing any more."""
+        for segment in segments:
+            self.shelves.volumes.drop(segment)
+            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
+                file.unlink(missing_ok=True)
 
     async def _committed(self, collection: CollectionRow, ended: bool) -> None:
         self.shelves.changed(collection.id)
