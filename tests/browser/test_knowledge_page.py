@@ -1,7 +1,7 @@
 """The knowledge page as a person uses it, against a real daemon with a folder that was taken in.
 
-Promises: what is found was read, indexed and searched for by the daemon; the answers are the pilot's; a document that holds HTML and
-scripts is shown as its text.
+Promises: what is found was read, indexed and searched for by the daemon; the answers are the pilot's; a document that holds
+HTML and scripts is shown as its text.
 Does not cover: search by meaning (`tests/process/test_embedder_graph.py`), how a stream of an answer is drawn piece by piece
 (`web/tests/knowledge-page.test.ts`).
 """
@@ -23,8 +23,9 @@ from tests.conftest import RunningDaemon
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
 expect = sync_api.expect
 
-NO_SIDEWAYS = """() => [...document.querySelectorAll("html, body, main, .knowledge-page, .model-row, .snippet, .viewer-lines, .box")]
-    .every((one) => one.scrollWidth <= Math.ceil(one.getBoundingClientRect().width))"""
+WIDE = "html, body, main, .knowledge-page, .model-row, .snippet, .viewer-lines, .box"
+NO_SIDEWAYS = """() => [...document.querySelectorAll("WIDE")]
+    .every((one) => one.scrollWidth <= Math.ceil(one.getBoundingClientRect().width))""".replace("WIDE", WIDE)
 EVIL = """<h1>Cellar plan</h1>
 <script>window.evil = "script"</script>
 The zanzibar valve <img src="x" onerror="window.evil = 'image'"> is in the cellar.
@@ -189,6 +190,9 @@ def test_modes_narrowing_and_a_long_document(visit: Any, home: RunningDaemon) ->
     page.get_by_label("Kind").select_option("code")
     expect(page.locator("[data-place]")).to_have_count(1)
     expect(place(page, "src/store.py")).to_contain_text("Python")
+    place(page, "src/store.py").locator(".place-link").click()
+    expect(page.locator("[data-line='2'] .hljs-keyword")).to_have_text("def")
+    page.keyboard.press("Escape")
     page.get_by_label("Kind").select_option("")
     page.get_by_label("Path").fill("*.txt")
     page.keyboard.press("Enter")

@@ -4,8 +4,10 @@
 import { createElement, type ReactNode } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { beforeEach, describe, expect, it } from "vitest";
+import rehypeHighlight from "rehype-highlight";
 import { Answer } from "../src/knowledge/answer";
 import { CollectionRow } from "../src/knowledge/collection-row";
+import { colouredLines } from "../src/knowledge/colours";
 import { NO_ANSWER, type AnswerView } from "../src/knowledge/finder";
 import { Knowledge } from "../src/knowledge/knowledge";
 import { markerOf } from "../src/knowledge/marks";
@@ -49,7 +51,7 @@ describe("a collection", () => {
   it("whose run failed says why and what to do", () => {
     const error = { code: "disk_full", message: "The disk is full.", next_step: "Free some space." };
     expect(text(row({ job: { ...RUN, state: "failed", error } }))).toContain("The disk is full. Free some space.");
-    expect(text(row({ state: "stopped", note: "It was cancelled." }))).toContain("It was cancelled. What was read before is there.");
+    expect(text(row({ state: "stopped", note: "cancelled" }))).toContain("The last run was cancelled before its end. What was read before is there.");
     expect(text(row({ job: { ...RUN, error } })), "a run that goes on again").not.toContain("disk is full");
   });
 
@@ -146,4 +148,21 @@ describe("an answer", () => {
 it("a run without figures is no defect", () => {
   expect(text(row({ job: {}, meaning: {} }))).toContain("notes");
   expect(asRun({}).left).toBeNull();
+});
+
+describe("colours", () => {
+  const colour = (lines: string[], language: string): ReturnType<typeof colouredLines> => colouredLines(rehypeHighlight({ detect: false }) as never, lines, language);
+
+  it("go on over lines, and leave every letter in its line", () => {
+    const lines = ['"""One', "", '<script>two"""', "def f(): return 1"];
+    const found = colour(lines, "python");
+    expect(found?.map((pieces) => pieces.map((piece) => piece.text).join(""))).toEqual(lines);
+    expect(found?.[2]?.[0]).toMatchObject({ name: "hljs-string" });
+    expect(found?.[3]?.[0]).toMatchObject({ text: "def", name: "hljs-keyword" });
+  });
+
+  it("of a language that nobody knows are none, and no defect", () => {
+    const found = colour(["a", "b"], "klingon");
+    expect((found ?? []).flat().every((piece) => piece.name === "")).toBe(true);
+  });
 });

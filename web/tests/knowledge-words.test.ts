@@ -91,7 +91,7 @@ describe("commands", () => {
 describe("marks", () => {
   it.each<[string, string, string[]]>([
     ["opened valve", "The valves were open; opening one", ["valves", "open", "opening"]],
-    ["store", "class StoreWriter: restored", ["Store", "store"]],
+    ["store", "class StoreSet: restored", ["Store", "store"]],
     ["id", "identity id ID", ["id", "ID"]],
     ["the boiler is", "the boiler is hot", ["boiler"]],
     ['"blue door" +key -lock', "blue door, key, lock", ["blue", "door", "key"]],

@@ -75,7 +75,7 @@ function Words({ view, open }: { view: AnswerView; open: (passage: Passage) => v
         <figure className="knowledge-quote">
           <blockquote>{view.quote.text}</blockquote>
           <figcaption className="quiet">
-            Quoted as it stands <Citation n={view.quote.n} view={view} open={open} />: the sentence nearest to your question. The model did not write it, and nothing that it wrote stood in a passage.
+            Quoted as it stands <Citation n={view.quote.n} view={view} open={open} />: the sentence nearest to your question. The model did not write it; it had no answer of its own that holds.
           </figcaption>
         </figure>
       )}

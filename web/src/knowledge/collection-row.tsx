@@ -11,7 +11,7 @@ import type { Collection, Left, Run } from "../wire/knowledge";
 import { isUnderWay, type Check } from "./collections";
 import { Command, useCommand } from "./command";
 import type { Knowledge } from "./knowledge";
-import { COMMANDS, factWords, meaningWords, runPercent, runWords, stateWords, tokenWords } from "./words";
+import { COMMANDS, factWords, meaningWords, plural, runPercent, runWords, stateWords, tokenWords } from "./words";
 
 export function CollectionRow({ knowledge, collection }: { knowledge: Knowledge; collection: Collection }) {
   const { name, root, run, meaning, watch } = collection;
@@ -49,7 +49,7 @@ export function CollectionRow({ knowledge, collection }: { knowledge: Knowledge;
     command: COMMANDS.remove(name),
     children: (
       <p>
-        This cannot be undone. Lost are the text of {formatCount(collection.documents)} documents ({tokenWords(collection.tokens)}) as it was taken in, its index and its vectors; citations that lead here lead
+        This cannot be undone. Lost are the text of {plural(collection.documents, "document")} ({tokenWords(collection.tokens)}) as it was taken in, its index and its vectors; citations that lead here lead
         nowhere. {root ? <code className="breakable">{root}</code> : "The folder it came from"} is not touched, and can be taken in again.
       </p>
     ),
@@ -65,7 +65,7 @@ export function CollectionRow({ knowledge, collection }: { knowledge: Knowledge;
       </div>
       {root && <p className="model-why breakable">{root}</p>}
       {run && busy && <Progress run={run} />}
-      <p className="model-figures">{factWords(collection, new Date())}</p>
+      {!(busy && collection.documents === 0) && <p className="model-figures">{factWords(collection, new Date())}</p>}
       {meaningWords(collection) !== "" && <p className="model-why">{meaningWords(collection)}</p>}
       {(meaning.state === "working" || meaning.state === "waiting") && <progress className="bar thin" aria-label={`Vectors of ${name}`} max={1} value={meaning.share} />}
       <Trouble collection={collection} busy={busy} />
@@ -105,9 +105,10 @@ function Progress({ run }: { run: Run }) {
 function Trouble({ collection: { note, run }, busy }: { collection: Collection; busy: boolean }) {
   const error = busy ? null : (run?.error ?? null);
   if (busy || (!error && note === "")) return null;
+  const cancelled = !error && note === "cancelled";
   return (
-    <div className="box bad">
-      <p>{error?.message ?? note}</p>
+    <div className={`box ${cancelled ? "" : "bad"}`}>
+      <p>{error?.message ?? (cancelled ? "The last run was cancelled before its end." : note)}</p>
       <p className="toast-step">{error?.next_step ?? "What was read before is there. Look for changes to go on."}</p>
     </div>
   );

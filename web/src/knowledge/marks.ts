@@ -38,7 +38,7 @@ export function markerOf({ query, mode, literal, ignoreCase }: Pick<Asked, "quer
   const wanted = [...new Set(words.map((word) => word.toLowerCase()))].filter((word) => word.length > 1 && !STOP.has(word)).slice(0, MOST_WORDS);
   if (wanted.length === 0) return null;
   // Other endings of a longer word are the same word; a longer one may stand inside of a name (writeStore), a short one not.
-  const forms = wanted.sort((a, b) => b.length - a.length).map((word) => (word.length >= 4 ? `${escape(stem(word))}(?:ings?|ies|ed|es|s|e|y)?` : `(?<![\\p{L}\\p{N}])${escape(word)}(?![\\p{L}\\p{N}])`));
+  const forms = wanted.sort((a, b) => b.length - a.length).map((word) => (word.length >= 4 ? `${escape(stem(word))}(?:(?:ings?|ies|ed|es|s|e|y)(?!\\p{L}))?` : `(?<![\\p{L}\\p{N}])${escape(word)}(?![\\p{L}\\p{N}])`));
   return new RegExp(forms.join("|"), "giu");
 }
 

@@ -12,6 +12,8 @@ import { asErrorBody, isAbort } from "../wire/request";
 /** Lines that are asked for at once, and how many of the first ones stand before the place. */
 const AT_ONCE = 240;
 const BEFORE = 60;
+/** A place so near to the beginning is opened from there: code is coloured from its first line on. */
+const NEAR = 400;
 
 /** A place in a document; `first` to `last` are the lines that were found, `line` the one to go to. */
 export interface Target {
@@ -44,7 +46,8 @@ export class Reading {
     this.leaving?.abort();
     this.leaving = new AbortController();
     this.view.set({ ...target, kind: "", language: "", from: 1, lines: [], total: 0, cut: new Set(), loading: "first", error: null });
-    await this.fetch(Math.max(1, target.line - BEFORE), AT_ONCE, "first");
+    if (target.line <= NEAR) await this.fetch(1, target.line + AT_ONCE - BEFORE, "first");
+    else await this.fetch(target.line - BEFORE, AT_ONCE, "first");
   }
 
   close(): void {

@@ -1,12 +1,13 @@
 /*
  * A document, opened at a place: its lines with their numbers, more of them upwards and downwards on demand.
  * Promises: it scrolls to the line one came for, and stays where one reads when lines come in above; Escape closes it and the focus
- * goes back; lines are text, whatever stands in them. Does not cover: colours of code, pictures, the original file.
+ * goes back; lines are text, whatever stands in them. Does not cover: pictures, the original file, colours (colours.ts).
  */
 import { useEffect, useLayoutEffect, useRef, type RefObject } from "react";
 import { useCell } from "../cell";
 import { formatCount } from "../format";
 import { Icon } from "../page/icons";
+import { useColours, type Piece } from "./colours";
 import { upTo, type Reading, type ReadingView } from "./reading";
 
 /** Letters of one line that are drawn. */
@@ -56,6 +57,7 @@ function factsOf({ collection, total, from, lines }: ReadingView): string {
 function Lines({ view, reading }: { view: ReadingView; reading: Reading }) {
   const scroller = useRef<HTMLDivElement>(null);
   usePlace(scroller, view);
+  const colours = useColours(view);
   return (
     <div className="viewer-lines" ref={scroller} tabIndex={0} role="region" aria-label="Lines of the document" aria-busy={view.loading !== null}>
       {view.from > 1 && view.lines.length > 0 && (
@@ -66,7 +68,7 @@ function Lines({ view, reading }: { view: ReadingView; reading: Reading }) {
       {view.loading === "first" && <p className="quiet">Fetching the lines …</p>}
       <ol>
         {view.lines.map((line, index) => (
-          <Line key={view.from + index} number={view.from + index} text={line} view={view} />
+          <Line key={view.from + index} number={view.from + index} text={line} pieces={colours?.[index]} view={view} />
         ))}
       </ol>
       {view.error && (
@@ -87,7 +89,14 @@ function Lines({ view, reading }: { view: ReadingView; reading: Reading }) {
   );
 }
 
-function Line({ number, text, view }: { number: number; text: string; view: ReadingView }) {
+interface LineProps {
+  number: number;
+  text: string;
+  pieces: Piece[] | undefined;
+  view: ReadingView;
+}
+
+function Line({ number, text, pieces, view }: LineProps) {
   const found = number >= view.first && number <= view.last;
   const rest = text.length - WIDEST;
   return (
@@ -96,7 +105,7 @@ function Line({ number, text, view }: { number: number; text: string; view: Read
         {number}
       </span>
       <code>
-        {rest > 0 ? text.slice(0, WIDEST) : text}
+        {rest > 0 ? text.slice(0, WIDEST) : (pieces?.map((piece, index) => (piece.name ? <span className={piece.name} key={index}>{piece.text}</span> : piece.text)) ?? text)}
         {rest > 0 && <span className="quiet"> … {formatCount(rest)} more letters in this line</span>}
         {view.cut.has(number) && <span className="quiet"> … this line goes on; it is too long to be shown whole</span>}
       </code>

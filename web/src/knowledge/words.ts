@@ -32,7 +32,7 @@ export const KINDS: Record<string, string> = {
   webarchive: "Web archive",
 };
 
-const plural = (count: number, word: string): string => `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;
+export const plural = (count: number, word: string): string => `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;
 export const tokenWords = (tokens: number): string => `${formatParameters(tokens)} token${tokens === 1 ? "" : "s"}`;
 
 /** The state in a word or two. */
@@ -84,8 +84,8 @@ export function runWords(run: Run): string {
   const parts = [
     run.totalFiles > 0 ? `${formatCount(run.files)} ${of} ${plural(run.totalFiles, "file")}` : plural(run.files, "file"),
     run.totalBytes > 0 ? `${formatBytes(run.bytes)} ${of} ${formatBytes(run.totalBytes)}` : formatBytes(run.bytes),
-    tokenWords(run.tokens),
   ];
+  if (run.tokens > 0) parts.push(tokenWords(run.tokens));
   if (run.rate > 0) parts.push(`${formatBytes(run.rate)}/s`);
   if (run.left !== null) parts.push(`${leftWords(run.left)} left`);
   return parts.join(" · ");
