@@ -189,9 +189,9 @@ class Knowledge:
 
     async def _committed(self, collection: CollectionRow, ended: bool) -> None:
         self.shelves.changed(collection.id)
-        self.meaning.nudge()
         if ended:
             self.shelves.died(collection.id)
+        self.meaning.nudge(collection.name if ended else "")
 
     async def _view(self, row: CollectionRow) -> dict[str, Any]:
         job, facts = self.ingestion.job(row.name), row.facts

@@ -82,6 +82,7 @@ class Meaning:
         self._embed = embed
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._untidy: set[str] = set()
         self._at = ""
         self._rate = 0.0
         self._problem = ""
@@ -97,8 +98,10 @@ class Meaning:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
 
-    def nudge(self) -> None:
-        """There are new texts, or another embedder."""
+    def nudge(self, ended: str = "") -> None:
+        """There are new texts, or another embedder. `ended`: a collection in which texts may have died."""
+        if ended:
+            self._untidy.add(ended)
         self._wake.set()
 
     async def state(self, collection: CollectionRow) -> dict[str, Any]:
@@ -130,6 +133,8 @@ class Meaning:
                     await self._catch_up(*found)
                     pause, self._problem = RETRY_SECONDS, ""
                 self._at = ""
+                while self._untidy:
+                    await self._tidy_all(self._untidy.pop())
                 with contextlib.suppress(TimeoutError):  # an embedder may have come meanwhile
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._wake.wait()
@@ -187,9 +192,13 @@ class Meaning:
             await asyncio.to_thread(writer.close)
         last = await self._rows.last_seq(collection.id)
         if space.upto < last:  # the last ones are dead
-            space = replace(space, upto=last)
-            await self._rows.set_space(collection.id, space)
-        await self._tidy(collection, space)
+            await self._rows.set_space(collection.id, replace(space, upto=last))
+
+    async def _tidy_all(self, name: str) -> None:
+        for collection in await self._rows.all():
+            if collection.name == name:
+                for space in await self._rows.spaces(collection.id):
+                    await self._tidy(collection, space)
 
     async def _tidy(self, collection: CollectionRow, space: SpaceRow) -> None:
         """Writes the vectors anew without the dead ones, once those are the larger part."""
