@@ -30,6 +30,8 @@ WORDS = "words"
 FIRST, RESERVE = 10, 3
 # What the re-ranker may add at most; from one place to the next in a list it is about 0.01, at the first 0.14 with weight 1.5.
 # It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
+# All the words of a question in one place is another matter: of keys that differ in one word only the right one has that.
+WHOLE, FEWEST_WHOLE = 0.07, 3
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
@@ -101,8 +103,10 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
         if known is None:
             better.append(replace(one, kept=False))
             continue
+        near, whole = nearness(wanted, known.text[:_TEXT_READ])
         added = {
-            "proximity": PROXIMITY * proximity(wanted, known.text[:_TEXT_READ]),
+            "proximity": PROXIMITY * near,
+            "whole": WHOLE if whole else 0.0,
             "name": NAME * _share(wanted, tokens(known.name)),
             "recency": 0.0 if known.age is None else RECENCY * math.exp(-max(known.age, 0) / (30 * _DAY)),
         }
@@ -133,12 +137,18 @@ def tokens(text: str) -> list[str]:
 
 def proximity(wanted: Sequence[str], text: str) -> float:
     """1 if all wanted words stand side by side, less the further apart and the fewer of them; 0 for fewer than two."""
+    return nearness(wanted, text)[0]
+
+
+def nearness(wanted: Sequence[str], text: str) -> tuple[float, bool]:
+    """The proximity, and whether all of three wanted words or more stand in one place, with at most twice as many others among
+    them."""
     if len(wanted) < 2:
-        return 0.0
+        return 0.0, False
     places = sorted(_places(wanted, text))
     present = len({word for _, word in places})
     if present < 2:
-        return 0.0
+        return 0.0, False
     counts: dict[str, int] = {}
     shortest, low = len(text), 0
     for place, word in places:
@@ -149,7 +159,8 @@ def proximity(wanted: Sequence[str], text: str) -> float:
         if len(counts) == present:
             shortest = min(shortest, place - places[low][0])
     between = shortest / _WORD - (present - 1)
-    return present / len(wanted) * present / (present + max(between, 0))
+    whole = present == len(wanted) >= FEWEST_WHOLE and between <= 2 * present
+    return present / len(wanted) * present / (present + max(between, 0)), whole
 
 
 def _places(wanted: Sequence[str], text: str) -> Iterator[tuple[int, str]]:

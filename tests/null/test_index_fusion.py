@@ -21,6 +21,7 @@ from homefire.index.fusion import (
     PROXIMITY,
     RECENCY,
     RESERVE,
+    WHOLE,
     Features,
     Fused,
     fuse,
@@ -136,11 +137,24 @@ def test_rerank_raises_what_has_the_words_together_or_in_its_name(better: Featur
 def test_rerank_is_light() -> None:
     """All of it together does not move a chunk past one that two lists have first."""
     made = fuse({"words": hits([1, 2]), "meaning": hits([1, 2])})
-    best = Features("open files limit", "open files limit", age=0)
+    best = Features("open limit of them", "open files limit", age=0)
     assert [one.id for one in rerank(made, {1: Features("", ""), 2: best}, "open files limit")] == [2, 1]
     made = fuse({"words": hits([1, 3, 4, 5, 2]), "meaning": hits([1, 3, 4, 5, 2])})
     assert rerank(made, {2: best}, "open files limit")[0].id == 1
     assert made[0].score > PROXIMITY + NAME + RECENCY
+
+
+def test_all_words_in_one_place_is_another_matter() -> None:
+    """Of keys that differ in one word only the right one has them all; a place far down in the list of words suffices."""
+    made = fuse({"words": hits(list(range(1, 20)))})
+    texts = {number: Features(f"The vault code of the Oslo office {number} is not this.") for number in range(1, 19)}
+    texts[19] = Features("Nothing. The vault code of the Bergen office is 12345. Nothing.")
+    best = rerank(made, texts, "What is the vault code of the Bergen office?")[0]
+    assert best.id == 19 and best.added["whole"] == WHOLE
+    far = {**texts, 19: Features("vault " + "x " * 40 + "code " + "x " * 40 + "Bergen " + "x " * 40 + "office")}
+    assert rerank(made, far, "What is the vault code of the Bergen office?")[0].id == 1
+    two = {19: Features("Bergen office")}
+    assert "whole" not in next(one for one in rerank(made, two, "Bergen office") if one.id == 19).added
 
 
 def test_recency_fades() -> None:
