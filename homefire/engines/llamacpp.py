@@ -13,7 +13,8 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
@@ -52,7 +53,9 @@ class LlamaCpp:
         observer: Observer | None = None,
         spent: Callable[[str, Spent], None] | None = None,
         keeping: Keeping | None = None,
+        approve: Callable[[Path], Awaitable[None]] | None = None,
     ) -> None:
+        """`approve` is asked for the model's file before anything is started; what it raises, `start` raises."""
         spec = walls.own_folder(spec)
         self.name = spec.name
         self.spec = spec
@@ -78,13 +81,18 @@ class LlamaCpp:
         self._shows_tools: bool | None = None
         self._embedder = Embedder(spec.name, self._whole)
         self._cache = KeptCache(spec.name, spec.slots, keeping if spec.kept is not None else None, self._whole)
-        self._leaving = False
+        self._leaving = self._stopped = False
+        self._approve = approve
 
     @property
     def pid(self) -> int | None:
         return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
+        if self._approve is not None:
+            await self._approve(self.spec.path)
+        if self._stopped:  # while that was asked, when there was nothing to stop yet
+            raise EngineFailed(f"The engine of '{self.name}' was stopped before it was started.")
         self._cache.open()
         facts = await self._child.start()
         address = facts["address"]
@@ -110,6 +118,7 @@ class LlamaCpp:
         return response.status == 200
 
     async def stop(self) -> None:
+        self._stopped = True
         if self._child.state == "ready" and not self._leaving:
             self._leaving = True
             await self._cache.leave()

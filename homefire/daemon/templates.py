@@ -1,0 +1,62 @@
+"""Which models' chat templates may be rendered: each is tried once, in a child with hard limits, before llama.cpp loads it.
+
+Promises: no engine of a model starts, and no imported model is entered, whose template takes too much time or memory; a template
+is tried once while the daemon runs, however many ask and whichever file holds it; a trial that could not be made is no verdict.
+Does not cover: the trial (`template_child.py`); what a template does with one certain request (`engines/llamacpp.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from homefire.daemon.template_child import templates
+from homefire.errors import BadTemplate
+from homefire.models.gguf import read_header
+from homefire.models.library import PILOT_FILE
+from homefire.models.task import run
+
+MODULE = "homefire.daemon.template_child"
+
+
+class Templates:
+    """The verdicts. One event loop uses it. `walls`: whether children run behind the sandbox's."""
+
+    def __init__(self, walls: Callable[[], bool]) -> None:
+        self._walls = walls
+        self._digests: dict[tuple[str, int, int], str] = {}
+        self._verdicts: dict[str, str] = {}
+        self._trying = asyncio.Lock()
+
+    async def require(self, path: Path) -> None:
+        """Returns if the templates of this GGUF file may be rendered. Costs a third of a second the first time.
+
+        Raises BadTemplate; BadModelFile and InvalidRequest as `read_header`; TaskDied, EngineFailed, MachineError if it could not
+        be tried.
+        """
+        if path == PILOT_FILE:  # ours
+            return
+        status = await asyncio.to_thread(path.stat)
+        mark = (str(path), status.st_size, status.st_mtime_ns)
+        if mark not in self._digests:
+            self._digests[mark] = await asyncio.to_thread(_digest, path)
+        digest = self._digests[mark]
+        async with self._trying:
+            if digest and digest not in self._verdicts:
+                self._verdicts[digest] = await self._try(path)
+        if why := self._verdicts.get(digest):
+            raise BadTemplate(f"The chat template of {path.name} is refused: {why}.", param="model")
+
+    async def _try(self, path: Path) -> str:
+        readable = [path] if self._walls() else None
+        found = await run(MODULE, {"model": str(path), "pilot": str(PILOT_FILE)}, None, readable=readable)
+        return str(found["refused"])
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of all that would be rendered; "" if there is nothing. Blocks."""
+    found = templates(read_header(path).keys)
+    whole = "\0".join(f"{key}\0{text}" for key, text in found.items())
+    return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest() if found else ""
