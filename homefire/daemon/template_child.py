@@ -81,11 +81,13 @@ def verdict(status: int, begun: bool) -> str:
 
 
 def work(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Tries each template of the file; returns {"refused": "" or why}."""
+    """Tries each template of the file; returns {"refused": "" or why, "peak_bytes": memory that the trial took at most}."""
+    why = ""
     for key, text in templates(read_header(Path(arguments["model"])).keys).items():
-        if why := _tried(text, arguments["pilot"]):
-            return {"refused": f"{key} {why}"}
-    return {"refused": ""}
+        if found := _tried(text, arguments["pilot"]):
+            why = f"{key} {found}"
+            break
+    return {"refused": why, "peak_bytes": _peak()}
 
 
 def _tried(text: str, pilot: str) -> str:
@@ -168,6 +170,14 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
+
+
+def _peak() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _private() -> int:

@@ -16,7 +16,7 @@ from homefire.daemon.template_child import templates
 from homefire.errors import BadTemplate
 from homefire.models.gguf import read_header
 from homefire.models.library import PILOT_FILE
-from homefire.models.task import run
+from homefire.models.task import input_error, run
 
 MODULE = "homefire.daemon.template_child"
 
@@ -38,7 +38,10 @@ class Templates:
         """
         if path == PILOT_FILE:  # ours
             return
-        status = await asyncio.to_thread(path.stat)
+        try:
+            status = await asyncio.to_thread(path.stat)
+        except OSError as problem:
+            raise input_error(problem, path) from None
         mark = (str(path), status.st_size, status.st_mtime_ns)
         if mark not in self._digests:
             self._digests[mark] = await asyncio.to_thread(_digest, path)
