@@ -8,6 +8,7 @@ import sys
 
 from bench import (
     auth,
+    crash,
     engine,
     fair,
     fetch,
@@ -40,6 +41,7 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "crash": crash.measure,
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,

@@ -233,12 +233,12 @@ class _Look:
         return not self._allowed or any(row.id in allowed for allowed in self._allowed_sets)
 
     async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
-        from homefire.index.fusion import Features, fuse, rerank, tokens
+        from homefire.index.fusion import Features, fuse, rerank, tokens, weights_for
         from homefire.index.query import STOP_WORDS
 
         started = time.perf_counter()
         self._wanted = [each.encode() for each in dict.fromkeys(tokens(self._asked.text)) if each not in STOP_WORDS]
-        fused = fuse(lists)[: self._asked.limit + AHEAD]
+        fused = fuse(lists, weights_for(self._asked.text))[: self._asked.limit + AHEAD]
         rows = await self._rows.pieces([each.id for each in fused], SHIFT, PIECE.size)
         texts = list(dict.fromkeys(row.text.id for row in rows.values()))
         held = await self._rows.holders([each.id for each in collections], texts, self._asked.filter)
