@@ -117,9 +117,7 @@ class Daemon:
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
         self.templates = Templates(lambda: self._walls)
-        self.library = Library(
-            self.store, paths, self.blobs, settings.models_quota_gib * 2**30, self.templates.require
-        )
+        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30, self.templates.require)
         self.roles = Roles(self.store, self.library)
         self.adapters = Adapters(self.library)
         self.holds = Holds()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from homefire.models.gguf import read_header
 from homefire.models.library import PILOT_FILE
 from homefire.models.task import input_error, run
 
+log = logging.getLogger(__name__)
+# For a system without limits of its own; the child ends itself before.
+LONGEST_SECONDS = 90.0
 MODULE = "homefire.daemon.template_child"
 
 
@@ -54,7 +58,15 @@ class Templates:
 
     async def _try(self, path: Path) -> str:
         readable = [path] if self._walls() else None
-        found = await run(MODULE, {"model": str(path), "pilot": str(PILOT_FILE)}, None, readable=readable)
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                found = await run(MODULE, {"model": str(path), "pilot": str(PILOT_FILE)}, None, readable=readable)
+        except TimeoutError:
+            return f"it did not end within {LONGEST_SECONDS:g} s"
+        if found["refused"]:
+            log.warning(
+                "the chat template of %s %s (at most %d MiB)", path, found["refused"], found["peak_bytes"] >> 20
+            )
         return str(found["refused"])
 
 

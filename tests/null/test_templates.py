@@ -20,7 +20,8 @@ from homefire.daemon.templates import Templates
 from homefire.errors import BadTemplate, EngineFailed, InvalidRequest, TaskDied
 from homefire.models.library import PILOT_FILE, Library
 from homefire.supervision.backoff import CRASHES_TO_BREAK
-from tests.null.gguf_file import DATA, KEYS as SOUND, TENSORS, gguf, string_key
+from tests.null.gguf_file import DATA, TENSORS, gguf, string_key
+from tests.null.gguf_file import KEYS as SOUND
 from tests.null.keeper_bench import Bench, problem_of, run, waiting
 from tests.null.library_home import Home, with_home
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from homefire.daemon.template_child import MEMORY
 from homefire.daemon.templates import MODULE, Templates
 from homefire.engines.engine import EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
+from homefire.engines.template_trial import MEMORY
 from homefire.errors import BadTemplate, EngineError, EngineFailed
 from homefire.messages import ChatRequest, Message, Sampling
 from homefire.models.library import PILOT_FILE
@@ -32,7 +32,7 @@ from tests.conftest import RunningDaemon, alive
 from tests.null.library_home import with_home
 
 KEY = b"tokenizer.chat_template"
-MARK = "/tmp/homefire-template-was-here"  # noqa: S108
+MARK = "/tmp/homefire-template-was-here"
 EVERY = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
 # What the engine itself takes, with the built-in model loaded twice, beside what the template may.
 ENGINE = 128 << 20
@@ -69,8 +69,8 @@ def with_template(target: Path, template: str) -> Path:
     at = data.index(KEY) + len(KEY)
     kind, length = struct.unpack_from("<IQ", data, at)
     raw = template.replace("MARK", MARK).encode()
-    assert kind == 8 and len(raw) <= length
-    data[at + 12 : at + 12 + length] = raw.ljust(length)
+    assert kind == 8 and len(raw) + 4 <= length
+    data[at + 12 : at + 12 + length] = raw + b"{#" + b"." * (length - len(raw) - 4) + b"#}"  # a comment
     target.write_bytes(data)
     return target
 
