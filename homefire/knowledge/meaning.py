@@ -223,12 +223,14 @@ class Meaning:
             if place and len(found) + len(packed) > STEP_WINDOWS:
                 return step[:place], found
             data = self._shelves.volumes.view(place_of(text))
-            for start, end, piece in packed:
+            for start, end, piece, whole in packed:
                 said = bytes(data[start:end]).decode("utf-8", "replace").strip()[:LONGEST_WINDOW]
                 if said:
                     sign = hashlib.blake2b(said.encode(), digest_size=8).digest()
                     found.append(
-                        _Window(number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said)
+                        _Window(
+                            number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said, whole
+                        )
                     )
         return step, found
 
@@ -248,6 +250,7 @@ class Meaning:
                     [row for _, row in copied],
                     [each.id for each in taken],
                     [(each.start, each.length) for each in taken],
+                    [each.whole for each in taken],
                 )
         new: dict[int, str] = {each.hash: each.text for each in windows}
         order = sorted(new, key=lambda sign: len(new[sign]))  # alike lengths together: less padding
@@ -267,6 +270,7 @@ class _Window:
     length: int
     hash: int
     text: str
+    whole: bool
 
 
 def _copied(folder: Path, before: Any) -> int:
@@ -296,4 +300,5 @@ def _append(writer: Any, windows: list[_Window], vectors: dict[int, bytes]) -> N
         [(each.start, each.length) for each in windows],
         [each.hash for each in windows],
         data,
+        [each.whole for each in windows],
     )
