@@ -92,6 +92,7 @@ class LlamaCpp:
         return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
+        self._stopped = False
         if self._approve is not None:
             await self._approve(self.spec.path)
         if self._stopped:  # while that was asked, when there was nothing to stop yet

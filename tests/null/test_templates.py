@@ -17,6 +17,8 @@ import pytest
 from homefire.daemon import templates as module
 from homefire.daemon.template_child import KEYS, templates, verdict
 from homefire.daemon.templates import Templates
+from homefire.engines.engine import EngineSpec
+from homefire.engines.llamacpp import LlamaCpp
 from homefire.errors import BadTemplate, EngineFailed, InvalidRequest, TaskDied
 from homefire.models.library import PILOT_FILE, Library
 from homefire.supervision.backoff import CRASHES_TO_BREAK
@@ -147,3 +149,24 @@ def test_a_refusal_is_no_crash() -> None:
             assert isinstance(await problem_of(waiting(bench, "a")[0]), BadTemplate)
 
     run(work)
+
+
+def test_an_engine_that_is_stopped_while_its_template_is_tried_does_not_start(pilot_spec: EngineSpec) -> None:
+    async def story() -> None:
+        trying, tried = asyncio.Event(), asyncio.Event()
+
+        async def approve(path: Path) -> None:
+            assert path == pilot_spec.path
+            trying.set()
+            await tried.wait()
+
+        engine = LlamaCpp(pilot_spec, approve=approve)
+        starting = asyncio.ensure_future(engine.start())
+        await trying.wait()
+        await engine.stop()
+        tried.set()
+        with pytest.raises(EngineFailed, match="stopped before"):
+            await starting
+        assert engine.pid is None
+
+    asyncio.run(story())
