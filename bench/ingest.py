@@ -43,7 +43,7 @@ ROUND_BYTES, GROWTH = 32 * MB, {"4mb": 4 * MB, "40mb": 40 * MB, "400mb": 400 * M
 FILES, SMALL_BYTES = 10_000, 400
 QUESTIONS = (
     "which plums were sown behind the mill wheel", "resolve the cursor before the stream is flushed", "anchor near Pellworth",
-    "copper plate in brine", "cannot fetch record: timed out", "letter from Thornwick about gravel", "mergeHandle offset",
+    "copper plate in brine", "cannot fetch record: timed out", "memorandum from Thornwick about gravel", "mergeHandle offset",
     "loosen the coupling", "motion put off", "marigolds and leeks",
 )  # fmt: skip
 AT = "/homefire/v1/knowledge"
