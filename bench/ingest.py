@@ -83,7 +83,7 @@ def _rates(folder: Path) -> dict[str, float]:
             for kind in ("prose", "code", "mixed"):
                 seen.setdefault(kind, []).append(_taken(home, world, folder / kind))
                 home.delete(f"{AT}/{kind}")
-    figures = {}
+    figures: dict[str, float] = {}
     for kind, rounds in seen.items():
         shutil.rmtree(folder / kind)
         figures |= {

@@ -36,7 +36,8 @@ FIRST, RESERVE = 10, 3
 # It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
 # Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of
-# them; and what a chunk with all of them gains where they stand together. Measured over needles and docstrings together (docs/log.md).
+# them; and what a chunk with all of them gains where they stand together. Measured over needles and docstrings together
+# (docs/log.md).
 LEAST_WORDS, ALL, ALL_TOGETHER = 0.3, 0.9, 0.1
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
