@@ -157,8 +157,10 @@ def _aggregated(home: Homefire, lines: Sequence[Line]) -> dict[str, float]:
     for survey in dict.fromkeys(line.survey for line in lines):
         options = {"mode": "pattern", "literal": True, "limit": PATTERN_LIMIT, "collections": [NAME]}
         answer = home.search(f"| survey {survey} |", **options)
-        for each in answer["results"]:
-            found |= {match[0]: match[3] for match in _LINE.finditer(each["text"])}
+        for each in answer["results"]:  # a chunk may begin within a line: the document is asked for whole ones
+            place = {"path": each["path"], "line": each["first_line"], "count": each["end_line"] - each["first_line"] + 1}
+            said = home.get(f"{AT}/{NAME}/source", **place)["text"]
+            found |= {match[0]: match[3] for match in _LINE.finditer(said) if int(match[2]) == survey}
     searched = time.perf_counter() - began
     true = {line.said: line.label for line in lines}
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from homefire.index.hits import Hit
@@ -39,6 +39,8 @@ PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
 # them; and what a chunk with all of them gains where they stand together. Measured over needles and docstrings together
 # (docs/log.md).
 LEAST_WORDS, ALL, ALL_TOGETHER = 0.3, 0.9, 0.1
+# Share of the query's words from which on a place is kept.
+KEPT = 0.33
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _TEXT_READ = 4000  # characters of a chunk that are looked at for the distance of words
@@ -122,7 +124,8 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
         }
         added = {name: value for name, value in added.items() if value}
         better.append(replace(one, score=one.score + sum(added.values()), added=added, kept=False))
-    return keep_words(_ordered(better), reserve)
+    # A place is kept for a key, not for the few words that a question in other words shares with everything.
+    return keep_words(_ordered(better), reserve, {number for number, share in shares.items() if share < KEPT})
 
 
 def _covered(
@@ -139,11 +142,11 @@ def _covered(
     return {number: sum(weights[word] for word in words) / total if total else 1.0 for number, words in have.items()}
 
 
-def keep_words(ordered: Sequence[Fused], reserve: int = RESERVE) -> list[Fused]:
-    """The first `reserve` of the list of words moved up to the end of the first ten, if they stand below."""
+def keep_words(ordered: Sequence[Fused], reserve: int = RESERVE, but: Collection[int] = ()) -> list[Fused]:
+    """The first `reserve` of the list of words, all `but` these, moved up to the end of the first ten, if they stand below."""
     reserve = min(reserve, FIRST // 2)
     first, rest = list(ordered[:FIRST]), list(ordered[FIRST:])
-    guarded = [one for one in ordered if one.places.get(WORDS, (FIRST + reserve,))[0] <= reserve]
+    guarded = [one for one in ordered if one.places.get(WORDS, (FIRST + reserve,))[0] <= reserve and one.id not in but]
     low = [one for one in guarded if one in rest]
     for one in low:
         rest.remove(one)
