@@ -1,4 +1,3 @@
-# ruff: noqa: E501  # tables
 """The words that haystacks are made of: prose as sentences with gaps, what fills the gaps, and the phrases of code and logs.
 
 Promises: data only; nothing here is taken from anywhere; no sentence speaks of the things that the latent questions of
@@ -15,19 +14,24 @@ GAPS: dict[str, tuple[str, ...]] = {
         "Sander,Tilda,Ulf,Verena,Wim,Xenia,Yorick,Zelma,Anselm,Brida,Caspar,Doreen,Emeric,Frida",
         "place": "Aldermoor,Birchwick,Cawdale,Dunmere,Eskby,Farrowgate,Gildersome,Harrowfen,Inverleigh,Juniper Row,Kelderby,"
         "Langstrand,Millbeck,Northam,Otterholt,Pellworth,Quarrington,Ravenscar,Saltby,Thornwick,Umberley,Vexford,Westerdale",
-        "thing": "the fence,the gate,the ledger,the old wagon,the lamp post,the turnstile,the anvil,the north wall,the pump,the cart,"
+        "thing": "the fence,the gate,"
+        "the ledger,the old wagon,the lamp post,the turnstile,the anvil,the north wall,the pump,the cart,"
         "the chimney,the boathouse,the signboard,the cellar door,the mill wheel,the well,the footpath,the hay loft,the bench",
         "plant": "beans,carrots,marigolds,leeks,currants,tomatoes,lettuces,onions,pears,plums,roses,cabbages,peas,thyme,sage",
-        "quality": "narrow,broad,rusty,damp,heavy,crooked,bright,dusty,quiet,stubborn,pale,shallow,steep,worn,painted,hollow",
-        "when": "in the spring,before noon,last autumn,after the rain,at dusk,on the second day,towards evening,that week,in March,"
+        "quality": "narrow,broad,"
+        "rusty,damp,heavy,crooked,bright,dusty,quiet,stubborn,pale,shallow,steep,worn,painted,hollow",
+        "when": "in the spring,before noon,"
+        "last autumn,after the rain,at dusk,on the second day,towards evening,that week,in March,"
         "during the thaw,late in August,at first light,within the hour,over the winter,on market day",
         "number": "two,three,four,five,six,seven,eight,nine,eleven,twelve,fourteen,sixteen,eighteen,twenty,thirty,forty",
         "wind": "a north wind,a light breeze,a westerly,dead calm,a hard squall,fog from the south,a steady swell,drizzle",
         "metal": "copper,zinc,nickel,lead,tin,brass,iron,bronze",
         "liquid": "brine,resin,vinegar,the solution,distilled water,lye,the sample,oil",
-        "person": "the clerk,the mate,the gardener,a cousin,the carpenter,the assistant,the chair,an apprentice,the sexton,the smith",
+        "person": "the clerk,the mate,"
+        "the gardener,a cousin,the carpenter,the assistant,the chair,an apprentice,the sexton,the smith",
         "feeling": "pleased,uneasy,tired,curious,hopeful,cross,relieved,silent,doubtful,amused",
-        "part": "the valve,the bearing,the belt,the lower flange,the gasket,the filter,the shaft,the clamp,the spring,the coupling",
+        "part": "the valve,the bearing,"
+        "the belt,the lower flange,the gasket,the filter,the shaft,the clamp,the spring,the coupling",
     }.items()
 }
 
@@ -95,46 +99,13 @@ TAILS = (
     "; by then {name} had already seen {thing} of {place}",
 )
 
-VERBS = [
-    "load",
-    "parse",
-    "store",
-    "merge",
-    "count",
-    "render",
-    "flush",
-    "split",
-    "append",
-    "resolve",
-    "trim",
-    "verify",
-    "fetch",
-    "queue",
-    "encode",
-    "drop",
-    "sort",
-    "open",
-]
-NOUNS = [
-    "buffer",
-    "row",
-    "index",
-    "page",
-    "token",
-    "header",
-    "stream",
-    "cache",
-    "record",
-    "frame",
-    "entry",
-    "cursor",
-    "batch",
-    "block",
-    "offset",
-    "table",
-    "handle",
-    "field",
-]
+VERBS, NOUNS = (
+    tuple(words.split(","))
+    for words in (
+        "load,parse,store,merge,count,render,flush,split,append,resolve,trim,verify,fetch,queue,encode,drop,sort,open",
+        "buffer,row,index,page,token,header,stream,cache,record,frame,entry,cursor,batch,block,offset,table,handle,field",
+    )
+)
 COMMENTS = (
     "The {noun} may be empty here, so the {noun2} is checked first.",
     "Callers must {verb} the {noun} before they {verb2} it.",

@@ -96,9 +96,9 @@ def _rates(folder: Path) -> dict[str, float]:
 
 def _taken(home: Homefire, world: World, root: Path) -> tuple[float, float, float]:
     """Megabytes of text, wall and processor time of taking a folder in. Raises RuntimeError if a file failed."""
-    clock = Clock(world.pid)
-    *_, last = home.ingest(str(root))
-    wall, cpu = clock.wall(), clock.cpu()
+    with Clock(world.pid) as clock:
+        *_, last = home.ingest(str(root))
+        wall, cpu = clock.wall(), clock.cpu()
     job = last.data["job"]
     if job["state"] != "done" or job["failed"]:
         raise RuntimeError(f"not all was taken in: {job}")
@@ -116,10 +116,10 @@ def _unchanged(folder: Path) -> dict[str, float]:
         first = _taken(home, world, root)
         walls, cpus = [], []
         for _ in range(ROUNDS):
-            clock = Clock(world.pid)
-            *_, last = home.ingest(str(root))
-            walls.append(clock.wall())
-            cpus.append(clock.cpu())
+            with Clock(world.pid) as clock:
+                *_, last = home.ingest(str(root))
+                walls.append(clock.wall())
+                cpus.append(clock.cpu())
             if last.data["job"]["unchanged"] != FILES:
                 raise RuntimeError(f"files were read again: {last.data['job']}")
     shutil.rmtree(root)

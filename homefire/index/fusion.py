@@ -35,9 +35,8 @@ FIRST, RESERVE = 10, 3
 # What the re-ranker may add at most; from one place to the next in a list it is about 0.01, at the first 0.14 with weight 1.5.
 # It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
-# Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of
-# them; and what a chunk with all of them gains where they stand together. Measured over needles and docstrings together
-# (docs/log.md).
+# Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of them;
+# and what a chunk with all of them gains where they stand together. Measured over needles and docstrings (docs/log.md).
 LEAST_WORDS, ALL, ALL_TOGETHER = 0.3, 0.9, 0.1
 # Share of the query's words from which on a place is kept.
 KEPT = 0.33
