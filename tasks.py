@@ -209,7 +209,7 @@ def bench(arguments: list[str]) -> int:
     """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
     install("test", "knowledge", "onnx")
     names = arguments or [
-        "start", "router", "slots", "fair", "swap", "kv", "auth", "fetch", "verify", "fit", "quantize", "sandbox",
+        "start", "router", "slots", "fair", "swap", "kv", "auth", "fetch", "verify", "fit", "quantize", "sandbox", "store",
     ]  # fmt: skip
     return max([call([BIN / "homefire", "bench", name, "--json"], check=False) for name in names])
 

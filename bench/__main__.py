@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import (
     auth,
+    crash,
     engine,
     fair,
     fetch,
@@ -23,6 +24,7 @@ from bench import (
     sandbox,
     slots,
     start,
+    store,
     swap,
     verify,
 )
@@ -42,9 +44,11 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "crash": crash.measure,
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,
+    "store": store.measure,
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
 import secrets
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -124,6 +126,11 @@ class CollectionName(str):
 # What stands where a collection's name would (`server/knowledge_routes.py`).
 ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
+# What of a home cannot be rebuilt, beside the database and the blobs: folders of later rooms, files that a person wrote, and what
+# lets others in.
+KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
+KEPT_FILES = ("config.toml", "policy.toml")
+SECRET = ("keys", "secrets.toml", "tls")
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
 
@@ -163,6 +170,7 @@ class Paths:
         self.indexes = home / "indexes"
         self.ingest_log = self.logs / "ingest.log"
         self.build_log = self.logs / "engine-build.log"
+        self.backups = home / "backups"
 
     def __repr__(self) -> str:
         return f"Paths({str(self.home)!r})"
@@ -174,6 +182,23 @@ class Paths:
     def new_part(self) -> Path:
         """A name of its own for a file that is growing, on the blobs' disk."""
         return self.blobs / f"part-{secrets.token_hex(8)}"
+
+    def all_blobs(self) -> list[Path]:
+        """Every blob that is there, and what lies beside it."""
+        return sorted((self.blobs / "sha256").glob("[0-9a-f][0-9a-f]/*"))
+
+    def aside(self, word: str) -> Path:
+        """A new name beside the home, for a whole home: `word` says why it lies there."""
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        return self.home.with_name(f"{self.home.name}.{word}-{stamp}-{secrets.token_hex(2)}")
+
+    def all_aside(self, word: str) -> list[Path]:
+        """The homes that lie aside for this reason, oldest first."""
+        return sorted(self.home.parent.glob(f"{glob.escape(self.home.name)}.{word}-*"))
+
+    def damaged_database(self) -> Path:
+        """A new name for a database that is kept although it is damaged."""
+        return self.home / f"homefire.db.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
     def all_parts(self) -> list[Path]:
         """The growing files that are there."""

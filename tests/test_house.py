@@ -26,7 +26,7 @@ FLOORS: dict[str, int] = {
     "residency": 3,
     **dict.fromkeys(["agent", "maker", "learning"], 4),
     **dict.fromkeys(["server", "client", "cli"], 5),
-    **dict.fromkeys(["daemon", "doctor", "diagnose"], 6),
+    **dict.fromkeys(["daemon", "doctor", "diagnose", "rescue"], 6),
 }
 # What may be imported on one's own floor, or by a room that may import little.
 ALLOWED_SIDEWAYS = {("settings", "errors"), ("paths", "errors"), ("cli", "client"), ("daemon", "doctor"), ("daemon", "diagnose"),
@@ -35,12 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 1050, "messages": 180, "settings": 320, "paths": 290, "store": 2000, "dialects": 3400, "hardware": 1300,
-    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 6500, "safety": 1900,
+    "errors": 1050, "messages": 180, "settings": 320, "paths": 300, "store": 2850, "dialects": 3400, "hardware": 1300,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 6500, "safety": 1910,
     "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1300, "doctor": 350, "diagnose": 450,
-    "telemetry": 330,
+    "telemetry": 330, "rescue": 200,
 }  # fmt: skip
-TOTAL_BUDGET = 49_000
+TOTAL_BUDGET = 51_500
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
@@ -245,6 +245,22 @@ def danger_faults(files: dict[str, str]) -> list[str]:
     return faults
 
 
+def lost_cancel_faults(files: dict[str, str]) -> list[str]:
+    """`asyncio.wait_for`: on Python 3.11 it can swallow a cancellation that comes as its work ends; `asyncio.timeout` not."""
+    faults = []
+    for name, source in files.items():
+        for node in ast.walk(ast.parse(source)):
+            called = isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"
+            taken = (
+                isinstance(node, ast.ImportFrom)
+                and node.module == "asyncio"
+                and any(a.name == "wait_for" for a in node.names)
+            )
+            if called or taken:
+                faults.append(f"{name}:{node.lineno} asyncio.wait_for")  # type: ignore[attr-defined]
+    return faults
+
+
 def _dangers(call: ast.Call) -> list[str]:
     spelled = ast.unparse(call.func)
     last = spelled.rpartition(".")[2]
@@ -277,6 +293,7 @@ CHECKS = [
     broad_catch_faults,
     docstring_faults,
     danger_faults,
+    lost_cancel_faults,
 ]
 
 
@@ -339,6 +356,8 @@ MUTANTS = [
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:\n    pass\n"}),
     (broad_catch_faults, {"store/x.py": "try:\n    pass\nexcept Exception:  # why\n    pass\n" * 2}),
     (docstring_faults, {"store/x.py": '"""A module."""\n'}),
+    (lost_cancel_faults, {"store/x.py": "async def f():\n    await asyncio.wait_for(x(), 5)\n"}),
+    (lost_cancel_faults, {"store/x.py": "from asyncio import timeout, wait_for\n"}),
     *(
         (danger_faults, {"store/x.py": f"def f():\n    {line}\n"})
         for line in (

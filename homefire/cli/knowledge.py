@@ -65,6 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     action("verify", "read every byte again and compare").add_argument(
         "--repair", action="store_true", help="make anew what is damaged"
     )
+    alike = action("duplicates", "documents that are nearly the same")
+    alike.add_argument("--least", type=float, default=0.6, help="how alike, 0.3 to 1 (0.6)")
+    action("export", "write a collection into one file").add_argument("target", type=Path, help="a new file")
+    brought = actions.add_parser(
+        "import", help="make a collection of an export", description="Make a collection of an export."
+    )
+    brought.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    brought.add_argument("source", type=Path, help="a file that `knowledge export` wrote")
+    brought.add_argument("--name", help="of the collection (default: as it was called there)")
     action("watch", "keep a collection fresh").add_argument("--off", action="store_true", help="no longer")
     action("cancel", "end the run under way; what it has done stays")
     return parser
@@ -106,14 +115,16 @@ def _followed(
                 total = said["total_bytes"] if said["counted"] else None
                 label = f"  {said['collection']}: {said['files']:,} files, {tokens(said['tokens'])}"
                 if said["state"] == "waiting":
-                    label = f"  {said['collection']} waits for another one"
+                    label = f"  {said['collection']}: waiting"
                 bar.show(label, said["bytes"], total, said["bytes_per_second"], said["eta_seconds"])
     raise InternalError("The stream ended without an end.")
 
 
 def _stopped(options: argparse.Namespace, home: Homefire, name: str) -> int:
-    if name:
-        home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
+    if not name:  # it was too early to know what began
+        print("If a run began, it goes on: homefire knowledge list", file=sys.stderr)
+        return 130
+    home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
     if options.json:
         print_json({"cancelled": name})
     else:
@@ -249,6 +260,52 @@ def _verify(options: argparse.Namespace, home: Homefire) -> int:
     return 0 if found["whole"] else 1
 
 
+def _duplicates(options: argparse.Namespace, home: Homefire) -> int:
+    found = home.get(f"{_one(options.name)}/duplicates?least={options.least}")
+    if options.json:
+        print_json(found)
+        return 0
+    for pair in found["pairs"]:
+        one, other = (plain(", ".join(pair[side])) for side in ("one", "other"))
+        print(f"{pair['similarity']:.0%}  {one}  ~  {other}")
+    if not found["pairs"]:
+        print("No two documents are that much alike.", file=sys.stderr)
+    return 0
+
+
+def _export(options: argparse.Namespace, home: Homefire) -> int:
+    done: dict[str, Any] | None = None
+    with Bar(sys.stderr) as bar:
+        for event in home.stream(f"{_one(options.name)}/export", {"target": str(options.target.absolute())}):
+            if event.name == "done":
+                done = event.data
+            elif not options.json:
+                bar.show(f"  exporting {options.name}", event.data["done_bytes"], event.data["total_bytes"])
+    if done is None:
+        raise InternalError("The stream ended without an end.")
+    print_json(done) if options.json else print(f"{done['target']}: {size(done['bytes'])}.")
+    return 0
+
+
+def _import(options: argparse.Namespace, home: Homefire) -> int:
+    fields = {"source": str(options.source.absolute())} | ({"name": options.name} if options.name else {})
+    last: dict[str, Any] | None = None
+    with Bar(sys.stderr) as bar:
+        for event in home.stream(f"{AT}/import", fields):
+            if event.name == "done":
+                last = event.data
+            elif not options.json:
+                bar.show(f"  {event.data['collection']}: {tokens(event.data['tokens'])}", event.data["bytes"], None)
+    if last is None:
+        raise InternalError("The stream ended without an end.")
+    job, collection = last["job"], last["collection"]
+    if options.json:
+        print_json(last)
+    elif collection is not None:
+        print(f"{collection['name']}: {collection['documents']:,} documents, {tokens(collection['tokens'])}.")
+    return 0 if job["state"] == "done" else 1
+
+
 def _watch(options: argparse.Namespace, home: Homefire) -> int:
     found = home.patch(_one(options.name), {"watch": not options.off})
     how = "is watched" if found["watch"] else "is not watched any more"
@@ -269,6 +326,9 @@ ACTIONS = {
     "open": _open,
     "remove": _remove,
     "verify": _verify,
+    "duplicates": _duplicates,
+    "export": _export,
+    "import": _import,
     "watch": _watch,
     "cancel": _cancel,
 }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -48,6 +49,12 @@ KEY = "knowledge"
 LEAST_GAIN, LEAST_COSINE, ROUNDS = 1.2, 0.97, 5
 # With these the products of int8 are summed in 32 bits at once; without, in 16, which 8 bits overflow.
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+# Families by their model cards, in the model's name -> the words before a question, and before a text. bge-m3 wants none.
+PREFIXES = (
+    (re.compile(r"\bbge-(small|base|large)-en"), "Represent this sentence for searching relevant passages: ", ""),
+    (re.compile(r"\be5-(small|base|large)"), "query: ", "passage: "),
+    (re.compile(r"\bnomic-embed-text"), "search_query: ", "search_document: "),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,9 @@ class Embedders:
         self._folder, self._build, self._walls = folder, build, walls
         self._measuring: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, Verdict] = {}
+        self._widths: dict[str, int] = {}
+        self._known: dict[Path, Verdict] = {}
+        self.settled_one: Callable[[], None] = lambda: None  # told when a model can be asked that could not before
 
     def graph(self, name: str) -> Path | None:
         """The graph that an engine of this name runs; None if it runs the model's own file. Raises UnknownModel."""
@@ -92,10 +102,13 @@ class Embedders:
 
     def verdict(self, model: Model) -> Verdict | None:
         """What was measured; None: not yet."""
-        try:
-            return Verdict(**json.loads(self._file(model, "json").read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+        file = self._file(model, "json")
+        if file not in self._known:
+            try:
+                self._known[file] = Verdict(**json.loads(file.read_text("utf-8")))
+            except (OSError, ValueError, TypeError):
+                return None
+        return self._known[file]
 
     async def providers(self) -> Sequence[Provider]:
         """As `Embed.providers`. A model that was not measured yet is measured now, and is none until that is done: what it would
@@ -106,7 +119,8 @@ class Embedders:
             if verdict is None:
                 self._measure_beside(model)
                 continue
-            width = await asyncio.to_thread(width_of, model.path)
+            if not (width := await self._width(model)):
+                continue
             names = [model.name + GRAPH] if self._has_graph(model, verdict) else []
             found += [Provider(self._tag(model, name), name, width) for name in (*names, model.name)]
         return found
@@ -119,8 +133,10 @@ class Embedders:
             raise UnknownModel(
                 "The embedding model is not here any more.", "Get it again, or choose another for the role embed."
             )
+        before = prefixes(name)[0 if urgent else 1]
+        given = tuple(before + text for text in texts)
         async with await self._keeper.ensure(name, key="" if urgent else KEY, cost=len(texts)) as lease:
-            return (await lease.engine.embed(EmbeddingRequest(name, tuple(texts), truncate=True))).vectors
+            return (await lease.engine.embed(EmbeddingRequest(name, given, truncate=True))).vectors
 
     async def settled(self) -> None:
         """Returns when nothing is being measured."""
@@ -134,6 +150,17 @@ class Embedders:
         if tasks:
             await asyncio.wait(tasks)
 
+    async def _width(self, model: Model) -> int:
+        """Numbers in a vector of the model; 0 if its file is gone or says nothing of it."""
+        known = " ".join(identity(model))
+        if known not in self._widths:
+            try:
+                self._widths[known] = await asyncio.to_thread(width_of, model.path)
+            except HomefireError as problem:
+                log.warning("'%s' makes no vectors: %s", model.name, problem.message)
+                return 0
+        return self._widths[known]
+
     def _models(self) -> list[Model]:
         """The embedding models here, first the one with the role embed."""
         here = [model for model in self._library.all() if model.facts.kind == "embedding"]
@@ -141,7 +168,7 @@ class Embedders:
         return sorted(here, key=lambda model: model.name != chosen)
 
     def _file(self, model: Model, ending: str) -> Path:
-        words = " ".join([*identity(model), self._build(), _runtime(), processor_mark()])
+        words = " ".join([*identity(model), self._build(), *_here()])
         return self._folder / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.{ending}"
 
     def _has_graph(self, model: Model, verdict: Verdict) -> bool:
@@ -149,13 +176,18 @@ class Embedders:
 
     def _tag(self, model: Model, name: str) -> str:
         how = f"graph {_bits()}" if name.endswith(GRAPH) else "own"
-        return hashlib.sha256(" ".join([*identity(model), how]).encode()).hexdigest()[:16]
+        words = [*identity(model), how, *filter(None, prefixes(name))]
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
     def _measure_beside(self, model: Model) -> None:
         if model.name not in self._measuring:
             work = asyncio.ensure_future(self._measure(model))
             self._measuring[model.name] = work
-            work.add_done_callback(lambda _: self._measuring.pop(model.name, None))
+            work.add_done_callback(lambda _: self._measured(str(model.name)))
+
+    def _measured(self, name: str) -> None:
+        self._measuring.pop(name, None)
+        self.settled_one()
 
     async def _measure(self, model: Model) -> None:
         try:
@@ -192,6 +224,11 @@ class Embedders:
         return Verdict("onnx" if better else "llama.cpp", said, round(fast), round(slow), round(cosine, 4))
 
 
+def prefixes(name: str) -> tuple[str, str]:
+    """What a model of this name was trained to see before a question, and before a text that answers one."""
+    return next(((question, text) for family, question, text in PREFIXES if family.search(name.lower())), ("", ""))
+
+
 async def compare(own: Engine, graph: Engine, texts: Sequence[str]) -> tuple[float, float, float]:
     """Texts a second of both, medians of rounds in turn, and the mean cosine of their vectors."""
     seconds: dict[str, list[float]] = {"own": [], "graph": []}
@@ -211,13 +248,16 @@ def _product(one: bytes, other: bytes) -> float:
     return math.fsum(a * b for a, b in zip(struct.unpack(form, one), struct.unpack(form, other), strict=True))
 
 
-def _runtime() -> str:
+@functools.cache
+def _here() -> tuple[str, str]:
+    """What a measurement depends on beside the model and llama.cpp: ONNX Runtime and the processor."""
     try:
-        return importlib.metadata.version("onnxruntime")
+        return importlib.metadata.version("onnxruntime"), processor_mark()
     except importlib.metadata.PackageNotFoundError:
-        return "none"
+        return "none", processor_mark()
 
 
+@functools.cache
 def _bits() -> int:
     return 8 if VNNI & {*detect().instructions} else 7
 

@@ -13,6 +13,7 @@ from homefire.hardware import detect
 from homefire.knowledge.ingest import IngestRules
 from homefire.knowledge.knowledge import Knowledge
 from homefire.knowledge.meaning import Embed
+from homefire.knowledge.search import Judge
 from homefire.paths import Paths
 from homefire.settings import Settings
 from homefire.store import Store
@@ -21,11 +22,13 @@ from homefire.store import Store
 NEEDED = ("numpy", "tantivy")
 
 
-def make_knowledge(store: Store, paths: Paths, settings: Settings, embed: Embed, walls: bool) -> Knowledge | None:
+def make_knowledge(
+    store: Store, paths: Paths, settings: Settings, *, embed: Embed, judge: Judge, walls: bool
+) -> Knowledge | None:
     """The room, not yet open; None without its packages. `walls`: the sandbox's hold on this machine."""
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         return None
-    return Knowledge(store, paths, lambda: ingest_rules(settings, walls), embed)
+    return Knowledge(store, paths, lambda: ingest_rules(settings, walls), embed, judge)
 
 
 def ingest_rules(settings: Settings, walls: bool) -> IngestRules:

@@ -27,6 +27,7 @@ from homefire.daemon.embedders import GRAPH, Embedders
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
+    Judged,
     Levers,
     PolicyVectors,
     engine_build,
@@ -39,6 +40,7 @@ from homefire.daemon.handed import (
 )
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
+from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
@@ -114,7 +116,8 @@ class Daemon:
         self.url = listening.url
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
-        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
+        self.templates = Templates(lambda: self._walls)
+        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30, self.templates.require)
         self.roles = Roles(self.store, self.library)
         self.adapters = Adapters(self.library)
         self.holds = Holds()
@@ -254,9 +257,13 @@ class Daemon:
         return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
 
     async def _open_knowledge(self, walls: bool) -> None:
-        self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
+        judge = Judged(Answering(self.keeper, self.library, roles=self.roles.roles), self.library)
+        self.knowledge = make_knowledge(
+            self.store, self.paths, self.settings, embed=self.embedders, judge=judge, walls=walls
+        )
         if self.knowledge is not None:
             await self.knowledge.open()
+            self.embedders.settled_one = self.knowledge.meaning.nudge
 
     def _make_rpc(self, inside: Inside, rooms: Rooms) -> Any:
         from homefire.server.rpc import Rpc
@@ -358,7 +365,7 @@ class Daemon:
         spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
         observer = Watch(self.builds, spec.program, self.restarts, self._rolled_back)
-        return LlamaCpp(spec, observer, spent, self._keeping(spec))
+        return LlamaCpp(spec, observer, spent, self._keeping(spec), self.templates.require)
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -387,7 +394,8 @@ class Daemon:
                 log=self.paths.engine_log(apart),
                 socket=self.paths.engine_socket(apart),
                 hang_seconds=0,
-            )
+            ),
+            approve=self.templates.require,
         )
 
     def _to_try(self) -> list[Tried]:

@@ -27,11 +27,12 @@ from homefire.daemon.handed import (
     first_line,
 )
 from homefire.daemon.rooms import Daemon
-from homefire.errors import HomefireError, HomeInUse
+from homefire.errors import HomefireError
 from homefire.paths import Paths, default_home, from_os
 from homefire.server.floors import require_floors
 from homefire.server.listen import listen
 from homefire.supervision import crash_dumps
+from homefire.supervision.only_one import only_one
 
 log = logging.getLogger("homefire.daemon")
 
@@ -55,7 +56,7 @@ def main() -> int:
         paths.prepare()
         settings = settings_module.load(paths.config)
         _log_to(paths)
-        with _only_daemon(paths), _crash_dump(paths), listen(settings, paths) as listening:
+        with only_one(paths), _crash_dump(paths), listen(settings, paths) as listening:
             _run(Daemon(paths, settings, listening))
     except HomefireError as problem:
         log.error("%s: %s", problem.code, problem.message)
@@ -84,42 +85,6 @@ def _run(daemon: Daemon) -> None:
         asyncio.run(daemon.serve())
     else:
         uvloop.run(daemon.serve())
-
-
-@contextlib.contextmanager
-def _only_daemon(paths: Paths) -> Iterator[None]:
-    """Holds the home's lock. Raises HomeInUse, which names the daemon that has it."""
-    try:
-        file = paths.lock.open("a+b")
-    except OSError as problem:
-        raise from_os(problem, paths.lock) from None
-    with file:
-        if not _lock(file.fileno()):
-            raise HomeInUse(f"A daemon runs on {paths.home} already{_who(paths.address)}.")
-        yield
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _who(address: Path) -> str:
-    try:
-        facts = json.loads(address.read_text("utf-8"))
-        return f" (pid {facts['pid']}, {facts['url']})"
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 def _log_to(paths: Paths) -> None:

@@ -97,10 +97,6 @@ class KvShelf:
         """Everything that lies here."""
         return list(self._entries.values())
 
-    def size(self) -> int:
-        """Bytes of it."""
-        return sum(entry.size for entry in self._entries.values())
-
     def new_id(self) -> str:
         """A name for a file to come."""
         return secrets.token_hex(8)

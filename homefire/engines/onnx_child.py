@@ -28,7 +28,7 @@ from homefire.dialects.llamacpp import EMBEDDING_PATH, HEALTH_PATH, PROPERTIES_P
 from homefire.supervision import lifeline
 
 URGENT = 4
-NICE = 10
+NICE = 5
 # Texts that a thread of the pool takes at once.
 SHARE = 4
 BODY_BYTES = 64 << 20

@@ -192,7 +192,8 @@ async def check(make: Callable[[], Engine], tell: Tell) -> list[Check]:
         for name, one in rows:
             tell("checking", len(found), len(rows) + 2)
             try:
-                said = await asyncio.wait_for(one(engine), 120)
+                async with asyncio.timeout(120):
+                    said = await one(engine)
             except (HomefireError, ValueError, LookupError, TypeError) as problem:
                 said = str(problem) or type(problem).__name__
             except TimeoutError:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from homefire.errors.failures import (
+    BackupDamaged,
     BuildFailed,
     ChainEnded,
     CheckoutNeeded,
@@ -37,6 +38,7 @@ from homefire.errors.failures import (
     EngineTimedOut,
     EngineUnreachable,
     HomeInUse,
+    HomeNotEmpty,
     HomeNotWritable,
     IndexDamaged,
     InternalError,
@@ -66,6 +68,7 @@ from homefire.errors.requests import (
     BadPolicy,
     BadSetting,
     BadSource,
+    BadTemplate,
     BadTool,
     BindRefused,
     BodyTooLarge,
@@ -126,6 +129,7 @@ from homefire.errors.root import ClientError, DaemonError, EngineError, Homefire
 __all__ = [
     "AdapterMismatch",
     "AddressRefused",
+    "BackupDamaged",
     "BadArchive",
     "BadKey",
     "BadLoginCode",
@@ -135,6 +139,7 @@ __all__ = [
     "BadPolicy",
     "BadSetting",
     "BadSource",
+    "BadTemplate",
     "BadTool",
     "BindRefused",
     "BodyTooLarge",
@@ -175,6 +180,7 @@ __all__ = [
     "EngineUnreachable",
     "FetchBusy",
     "HomeInUse",
+    "HomeNotEmpty",
     "HomeNotWritable",
     "HomefireError",
     "HostRefused",

@@ -235,7 +235,26 @@ class StoreDamaged(MachineError):
     """The database is corrupt, or was written by a newer Homefire."""
 
     code = "store_damaged"
-    default_step = "Keep the file; move homefire.db away to start anew, and report what happened."
+    default_step = (
+        "Keep the file. Save what can be read: homefire salvage. Bring a backup back: homefire restore SOURCE"
+    )
+
+
+class BackupDamaged(MachineError):
+    """A backup is not what its manifest says, or is no backup."""
+
+    code = "backup_damaged"
+    default_step = "Nothing was changed. Take another backup (homefire backup makes one)."
+
+
+class HomeNotEmpty(MachineError):
+    """A backup would take the place of a home in which there is something."""
+
+    code = "home_not_empty"
+    status = 409
+    default_step = (
+        "With --force the home is kept aside and the backup takes its place; homefire restore --undo takes that back."
+    )
 
 
 class IndexDamaged(MachineError):

@@ -201,7 +201,8 @@ class Live:
         if self._under_way is None or self._under_way.done():
             self._under_way = self._begin()
         with contextlib.suppress(TimeoutError):
-            self._last = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._under_way)), self.patience)
+            async with asyncio.timeout(self.patience):
+                self._last = await asyncio.shield(asyncio.wrap_future(self._under_way))
             self._last_at = self.clock()
         return self._last
 

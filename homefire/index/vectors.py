@@ -193,6 +193,10 @@ class Vectors:
         firsts, groups = self._runs
         return np.repeat(~np.isin(groups, self._tombstones), np.diff(firsts))
 
+    def alive_rows(self) -> Any:
+        """Numbers of the rows that are not removed."""
+        return np.arange(self.rows) if self._alive is None else np.flatnonzero(self._alive)
+
     @property
     def dead(self) -> int:
         """Removed rows that are still in the files."""

@@ -44,6 +44,15 @@ ANSWER, READ, TEMPLATE = 400, 3000, 96
 PILOT_PASSAGES, PILOT_SENTENCES, PILOT_LETTERS, PILOT_ANSWER = 4, 2, 600, 48
 # The share of the question's words that must stand in the sentence of a short answer, and in one that is quoted.
 ABOUT, QUOTED, LONGEST_QUOTE = 0.45, 0.6, 400
+# What a short answer to such a question looks like: the question's words, the answer's.
+_LIKELY = (
+    (r"how long\b", r"\d\s*(?:ms|s|h|m|km|cm|min\w*|sec\w*|hours?|days?|weeks?|months?|years?|metres?|meters?)\b"),
+    (
+        r"(?:when|how (?:many|much|old|large|big|heavy|tall|far)|what (?:size|weight|year|date))\b",
+        r"\d|\b(?:one|two|three|four|five)\b",
+    ),
+    (r"(?:who|whose|by whom)\b", r"^[^\d]+$"),
+)
 _SENTENCES = re.compile(r"(?<=[.!?\u2026])[\"')\]]*\s+|\n+")
 # What some model's template reads as the end of a message, a role or a beginning of one.
 _CONTROL = re.compile(
@@ -58,8 +67,8 @@ Name = Literal["passages", "token", "citation", "removed", "quote", "done"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`passages`: {"passages": [{"n", "path", "line", "end_line", "handle", "label"}], "withheld"}; `token`: {"text"};
-    `citation`: {"n", "text"}; `removed`: {"n", "why"}; `quote`: {"n", "text"}; `done`: see `Done.as_data`."""
+    """`passages`: {"passages": rows of `_row`, "withheld": how many the policy kept back}; `token`: {"text"}; `citation`: {"n",
+    "text"}; `removed`: {"n", "why"}; `quote`: {"n", "text"}; `done`: see `Done.as_data`."""
 
     name: Name
     data: dict[str, Any]
@@ -255,6 +264,8 @@ def _has_names(question: str, sentence: str) -> bool:
 def _place(said: str, excerpt: str, question: str) -> str:
     """The sentence that a short answer stands in, if it is about what was asked; "" if there is none."""
     wanted = " ".join(said.casefold().strip(" .\"'").split())
+    if any(re.match(asks, question.strip(), re.I) and not re.search(looks, wanted, re.I) for asks, looks in _LIKELY):
+        return ""
     for sentence in sentences(excerpt):
         if (
             wanted
@@ -286,5 +297,6 @@ def _events(shown: Sequence[Any], done: Done) -> list[Event]:
 
 
 def _row(n: int, each: Found) -> dict[str, Any]:
-    return {"n": n, "collection": each.collection, "path": each.path, "line": each.line, "end_line": each.end_line,
-            "label": each.label, "handle": each.handle}  # fmt: skip
+    """A passage as a reader sees it listed."""
+    names = ("collection", "path", "line", "first_line", "end_line", "label", "handle")
+    return {"n": n, **{name: getattr(each, name) for name in names}}

@@ -78,7 +78,7 @@ class Checking:
         for space in await self._rows.spaces(collection.id):
             if space.name in report.vectors:
                 await self._rows.drop_space(collection.id, space.tag)
-                folder = self._shelves.vectors_folder(collection.id, space.tag)
+                folder = self._shelves.vectors_folder(collection.id, space)
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         self._shelves.died(collection.id)
         report.mended = True

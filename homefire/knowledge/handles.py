@@ -3,8 +3,10 @@
     "blob:9f2c...:1024-4096"   bytes 1024 to 4096 of the blob with this digest (blake2b, 128 bits, hexadecimal)
     "blob:9f2c..."             all of it
 
+    "kb:notes:9f2c...:1-5"     the same of a text in the collection "notes", by the first half of its digest
+
 Promises: a handle names the same bytes for ever; one that names nothing raises UnknownDocument, it never gives other bytes.
-Does not cover: handles of search results ("kb:..."): knowledge itself opens those, as another `Sources`.
+Does not cover: opening what lies in a collection: knowledge itself does that, as another `Sources`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Protocol
 from homefire.errors import InvalidRequest, UnknownDocument
 from homefire.paths import from_os, make_private_folder
 
-_FORM = re.compile(r"blob:([0-9a-f]{32})(?::(\d{1,15})-(\d{1,15}))?")
+_FORM = re.compile(r"(blob|kb:[^:\s]{1,128}):([0-9a-f]{16,64})(?::(\d{1,15})-(\d{1,15}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +37,27 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A blob, or a span of it in bytes; `end` 0 is its end."""
+    """A blob, or a span of it in bytes; `end` 0 is its end. `room`: "blob", or "kb:" and a collection's name."""
 
     digest: str
     start: int = 0
     end: int = 0
+    room: str = "blob"
 
     @staticmethod
     def of(text: str) -> Handle:
-        """Raises InvalidRequest for what is no handle of a blob."""
+        """Raises InvalidRequest for what is no handle."""
         if not (found := _FORM.fullmatch(text)):
             raise InvalidRequest(
                 f"Not a handle: {text[:80]!r}", "Use a handle as the gate wrote it, such as blob:... .", param="handle"
             )
-        start, end = int(found[2] or 0), int(found[3] or 0)
-        if found[2] and start >= end:
+        start, end = int(found[3] or 0), int(found[4] or 0)
+        if found[3] and start >= end:
             raise InvalidRequest(f"The span of {text[:80]!r} is empty.", "Give its start first.", param="handle")
-        return Handle(found[1], start, end)
+        return Handle(found[2], start, end, found[1])
 
     def __str__(self) -> str:
-        return f"blob:{self.digest}" + (f":{self.start}-{self.end}" if self.end else "")
+        return f"{self.room}:{self.digest}" + (f":{self.start}-{self.end}" if self.end else "")
 
 
 class Sources(Protocol):

@@ -109,7 +109,8 @@ class Run:
         self._root = Path(os.fsdecode(order.root))
         self._batch = order.batch
         self._next_text = order.next_text
-        self._volumes = VolumeWriter(Path(order.volumes), {s: End(text, lines) for s, text, lines in order.ends})
+        ends = {segment: End(text, lines) for segment, text, lines in order.ends}
+        self._volumes = VolumeWriter(Path(order.volumes), ends, order.segment)
         self._progress = talk.Progress()
         self._reported = 0.0
         self._gathered = _Gathered()
@@ -133,6 +134,7 @@ class Run:
         self._words.remove_groups(dead)
         self._words.commit(self._batch)
         self._words.close()
+        self._thin_out()
         self._volumes.close()
 
     # -- files
@@ -272,6 +274,18 @@ class Run:
         self._words.commit(self._batch)
         batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
         self._words.remove_groups(self._channel.ask(batch, talk.Committed).dead)
+
+    def _thin_out(self) -> None:
+        """Volumes that are mostly dead: what lives in them is written anew, behind all else."""
+        volumes = Volumes(Path(self._order.volumes))
+        while texts := self._channel.ask(talk.Thin(), talk.Thinned).texts:
+            moved = []
+            for number, place in texts:
+                new = self._volumes.append(bytes(volumes.view(Place(*place))))
+                moved.append((number, (new.segment, new.start, new.size, new.lines, new.marks)))
+            ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+            self._channel.ask(talk.Moved(ends, moved), talk.Committed)
+        volumes.close()
 
     # -- the index of words
 

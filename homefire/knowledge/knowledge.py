@@ -12,26 +12,28 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from homefire.errors import UnknownDocument
 from homefire.knowledge.checking import Checking
+from homefire.knowledge.duplicates import ALIKE, near_duplicates
 from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
-from homefire.knowledge.search import Question, Results, Search
+from homefire.knowledge.search import Judge, Question, Results, Search
 from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import lines_file, place_of, text_file
 from homefire.knowledge.watch import Watch
 from homefire.paths import Paths
-from homefire.store import CollectionRow, DocumentRow, KnowledgeRows, Store
+from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, Store
 
 # Lines and bytes of a document that are shown at once.
 MOST_LINES, MOST_BYTES = 2000, 512 * 1024
+MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,15 @@ class Excerpt:
 class Knowledge:
     """All collections. `open` before use, `close` at the end."""
 
-    def __init__(self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed) -> None:
+    def __init__(
+        self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed, judge: Judge | None = None
+    ) -> None:
         self._paths = paths
         self.rows = KnowledgeRows(store)
         self.shelves = Shelves(paths, self.rows)
-        self.ingestion = Ingestion(self.rows, paths, rules, self._committed)
+        self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self._emptied)
         self.meaning = Meaning(self.rows, self.shelves, embed)
-        self.searching = Search(self.rows, self.shelves, embed)
+        self.searching = Search(self.rows, self.shelves, embed, judge)
         self.checking = Checking(self.rows, self.shelves)
         self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)
@@ -136,6 +140,21 @@ class Knowledge:
             self.meaning.nudge()
         return report.view()
 
+    async def duplicates(self, name: str, least: float = ALIKE) -> list[dict[str, Any]]:
+        """Documents that are nearly the same, the most alike first. Raises UnknownCollection."""
+        collection = await self.rows.get(name)
+        pairs = (await asyncio.to_thread(near_duplicates, await self.rows.signatures(collection.id), least))[
+            :MOST_PAIRS
+        ]
+        texts = sorted({text for pair in pairs for text in (pair.one, pair.other)})
+        held = await self.rows.holders([collection.id], texts, Filter())
+        shown = {text: [row.shown for _, row in rows] for text, rows in held.items()}
+        return [
+            {"one": shown[pair.one], "other": shown[pair.other], "similarity": pair.similarity, "bits": pair.bits}
+            for pair in pairs
+            if pair.one in shown and pair.other in shown
+        ]
+
     async def export(self, name: str, target: Path, progress: Callable[[int, int], None] | None = None) -> int:
         """Writes a collection into one file; returns its bytes. Raises UnknownCollection, InvalidRequest, DiskFull."""
         return await self.exporting.write(await self.rows.get(name), target, progress)
@@ -153,10 +172,7 @@ class Knowledge:
         emptied = await self.rows.remove(collection.id)
         self.shelves.drop(collection.id)
         await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection.id), ignore_errors=True)
-        for segment in emptied:
-            self.shelves.volumes.drop(segment)
-            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
-                await asyncio.to_thread(file.unlink, missing_ok=True)
+        self._emptied(emptied)
         self.watch.nudge()
 
     async def set_watch(self, name: str, watch: bool) -> None:
@@ -164,11 +180,18 @@ class Knowledge:
         await self.rows.set_watch((await self.rows.get(name)).id, watch)
         self.watch.nudge()
 
+    def _emptied(self, segments: Sequence[int]) -> None:
+        """Volumes that hold nothing any more."""
+        for segment in segments:
+            self.shelves.volumes.drop(segment)
+            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
+                file.unlink(missing_ok=True)
+
     async def _committed(self, collection: CollectionRow, ended: bool) -> None:
         self.shelves.changed(collection.id)
-        self.meaning.nudge()
         if ended:
             self.shelves.died(collection.id)
+        self.meaning.nudge(collection.name if ended else "")
 
     async def _view(self, row: CollectionRow) -> dict[str, Any]:
         job, facts = self.ingestion.job(row.name), row.facts

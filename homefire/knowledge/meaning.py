@@ -20,6 +20,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from homefire.errors import HomefireError, IndexDamaged, PackageMissing
@@ -31,11 +32,13 @@ from homefire.store import CollectionRow, KnowledgeRows, SpaceRow, TextRow
 log = logging.getLogger(__name__)
 
 # Texts of one step: their rows are synced and noted together.
-STEP_TEXTS, STEP_WINDOWS = 200, 4000
+STEP_TEXTS, STEP_WINDOWS = 200, 1000
 # Texts that the embedder gets at once: a question waits for no more than these.
 BATCH = 64
 # Letters of a window that the embedder reads at most (its window is in tokens; what is longer it cuts itself).
 LONGEST_WINDOW = 1200
+# Dead vectors below this number are not worth writing the rest anew.
+FEWEST_DEAD = 2000
 RETRY_SECONDS, MOST_RETRY_SECONDS, LOOK_SECONDS = 5.0, 300.0, 30.0
 
 
@@ -79,6 +82,7 @@ class Meaning:
         self._embed = embed
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._untidy: set[str] = set()
         self._at = ""
         self._rate = 0.0
         self._problem = ""
@@ -94,8 +98,10 @@ class Meaning:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
 
-    def nudge(self) -> None:
-        """There are new texts, or another embedder."""
+    def nudge(self, ended: str = "") -> None:
+        """There are new texts, or another embedder. `ended`: a collection in which texts may have died."""
+        if ended:
+            self._untidy.add(ended)
         self._wake.set()
 
     async def state(self, collection: CollectionRow) -> dict[str, Any]:
@@ -127,6 +133,8 @@ class Meaning:
                     await self._catch_up(*found)
                     pause, self._problem = RETRY_SECONDS, ""
                 self._at = ""
+                while self._untidy:
+                    await self._tidy_all(self._untidy.pop())
                 with contextlib.suppress(TimeoutError):  # an embedder may have come meanwhile
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._wake.wait()
@@ -152,7 +160,7 @@ class Meaning:
                 if old.tag != wanted.tag:  # the new one has all: the old one has served
                     await self._rows.drop_space(collection.id, old.tag)
                     await asyncio.to_thread(
-                        shutil.rmtree, self._shelves.vectors_folder(collection.id, old.tag), ignore_errors=True
+                        shutil.rmtree, self._shelves.vectors_folder(collection.id, old), ignore_errors=True
                     )
         return None
 
@@ -160,7 +168,7 @@ class Meaning:
         from homefire.index.vectors import VectorsWriter
 
         self._at = collection.name
-        folder = self._shelves.vectors_folder(collection.id, provider.tag)
+        folder = self._shelves.vectors_folder(collection.id, space)
         try:
             writer = await asyncio.to_thread(VectorsWriter, folder, provider.width, space.rows)
         except IndexDamaged as problem:  # it can be made anew
@@ -185,6 +193,27 @@ class Meaning:
         last = await self._rows.last_seq(collection.id)
         if space.upto < last:  # the last ones are dead
             await self._rows.set_space(collection.id, replace(space, upto=last))
+
+    async def _tidy_all(self, name: str) -> None:
+        for collection in await self._rows.all():
+            if collection.name == name:
+                for space in await self._rows.spaces(collection.id):
+                    await self._tidy(collection, space)
+
+    async def _tidy(self, collection: CollectionRow, space: SpaceRow) -> None:
+        """Writes the vectors anew without the dead ones, once those are the larger part."""
+        dead = await self._rows.dead(collection.id)
+        self._shelves.died(collection.id)
+        before = await self._shelves.vectors(collection.id, space)
+        if before.dead < max(FEWEST_DEAD, before.rows // 2):
+            return
+        new = replace(space, generation=space.generation + 1)
+        folder, old = (self._shelves.vectors_folder(collection.id, each) for each in (new, space))
+        rows = await asyncio.to_thread(_copied, folder, before)
+        await self._rows.set_space(collection.id, replace(new, rows=rows))
+        self._shelves.died(collection.id)
+        await self._rows.forget_dead(collection.id, dead)
+        await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     def _windows(self, step: list[tuple[int, TextRow]]) -> tuple[list[tuple[int, TextRow]], list[_Window]]:
         """The windows of as many of these texts as make a step, at least one."""
@@ -242,6 +271,24 @@ class _Window:
     hash: int
     text: str
     whole: bool
+
+
+def _copied(folder: Path, before: Any) -> int:
+    """The living rows in a folder of their own, whatever a death had left there; returns how many."""
+    from homefire.index.vectors import VectorsWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = VectorsWriter(folder, before.width, 0)
+    try:
+        alive = before.alive_rows()
+        for first in range(0, len(alive), STEP_WINDOWS):
+            rows = alive[first : first + STEP_WINDOWS]
+            windows = before.windows[rows]
+            writer.copy(before, rows, windows["id"], list(zip(windows["start"], windows["length"], strict=True)))
+            writer.sync()
+        return int(writer.rows)
+    finally:
+        writer.close()
 
 
 def _append(writer: Any, windows: list[_Window], vectors: dict[int, bytes]) -> None:

@@ -21,7 +21,7 @@ MIB = 1 << 20
 # Most bytes of one text: what cutting holds in memory at a time is some twenty bytes for each.
 PART = 4 * MIB
 
-# Why a file was not read. `docs/knowledge.md` lists them with the same words.
+# Why a file was not read. `docs/reading.md` lists them with the same words (a test holds it to that).
 REASONS = {
     "document_broken": "it is damaged, or not what its name says",
     "document_encrypted": "it is locked with a password",

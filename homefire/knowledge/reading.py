@@ -152,6 +152,9 @@ class _Child:
     def hand(self, number: int, job: _Job) -> bool:
         """False: it is dead, and its end will be seen when it is listened to."""
         name = job.found.path.rpartition(b"/")[2].decode("utf-8", "replace")
+        if self.process.poll() is not None:
+            self.dead = True
+            return False
         try:
             send_ask(self.channel, Ask(number, name), job.descriptor)
         except OSError:
@@ -199,7 +202,7 @@ class Pool:
         limits = limits or Limits()
         self._limits, self._count = limits, children
         self._walled = walls and sys.platform == "linux" and shutil.which("bwrap") is not None
-        self._plain_without = plain_without
+        self._plain_without = plain_without and sys.platform != "win32"
         self._rules = Rules(-1, limits.bounds, limits.memory_bytes, limits.cpu_seconds, limits.cpu_seconds_mib)
         self._root = root if root.is_dir() else root.parent
         self._children: list[_Child] = []
@@ -225,12 +228,13 @@ class Pool:
         return [child.process.pid for child in self._children]
 
     def read(self, files: Iterable[Found]) -> Iterator[Read]:
-        """Reads them; answers come in no certain order, at least one a file. Raises MachineError when no child can be started,
-        PackageMissing when what children need is not installed."""
+        """Reads them; answers come in no certain order, at least one a file. Breaking it off ends the children.
+
+        Raises MachineError when no child can be started, PackageMissing when what children need is not installed."""
         if not self._walled and not self._plain_without:
             yield from (_refused(found, "sandbox_unavailable") for found in files)
             return
-        source, over = iter(files), False
+        source, over, done = iter(files), False, False
         waiting: deque[_Job] = deque()
         try:
             while True:
@@ -248,11 +252,14 @@ class Pool:
                 self._hand(waiting)
                 busy = [child for child in self._children if child.jobs or child.dead]
                 if not busy and not waiting and over:
+                    done = True
                     return
                 yield from self._listen(busy, waiting)
         finally:
             for job in waiting:
                 os.close(job.descriptor)
+            if not done:  # nobody will hear what is under way
+                self.close()
 
     def _room(self) -> bool:
         return len(self._children) < self._count or any(child.takes(0) for child in self._children)

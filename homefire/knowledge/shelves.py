@@ -33,9 +33,10 @@ class Shelves:
         """The index of words."""
         return self._paths.collection_index(collection) / "words"
 
-    def vectors_folder(self, collection: int, tag: str) -> Path:
+    def vectors_folder(self, collection: int, space: SpaceRow) -> Path:
         """The vectors of one embedder; its tag may be any text."""
-        return self._paths.collection_index(collection) / "vectors" / hashlib.sha256(tag.encode()).hexdigest()[:16]
+        name = f"{hashlib.sha256(space.tag.encode()).hexdigest()[:16]}-{space.generation}"
+        return self._paths.collection_index(collection) / "vectors" / name
 
     async def words(self, collection: int) -> Any:
         """The index of words (`index.words.Words`), with the last commit in sight. Raises IndexDamaged, PackageMissing."""
@@ -49,7 +50,7 @@ class Shelves:
         if known is not None and known[0] == space:
             return known[1]
         dead = await self._rows.dead(collection)
-        folder = self.vectors_folder(collection, space.tag)
+        folder = self.vectors_folder(collection, space)
 
         def opened() -> Any:
             import numpy as np

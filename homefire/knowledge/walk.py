@@ -181,7 +181,7 @@ def _above(root: Path) -> _Ignores:
 
 def _read_ignore(place: bytes) -> Ignore | None:
     try:
-        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return None
     try:

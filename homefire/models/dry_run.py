@@ -10,7 +10,6 @@ Does not cover: GPUs (the plain wheel has none), Windows (other symbol names), f
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -27,7 +26,6 @@ from homefire.errors import EngineFailed, KernelsMissing
 from homefire.models.fit import Load
 from homefire.models.gguf import TENSOR_TYPES
 from homefire.models.native import Native
-from homefire.sandbox.wrap import confined
 from homefire.supervision.record import INHERITED
 
 MIB = 1 << 20
@@ -51,21 +49,17 @@ class Measured:
         return self.weights + self.kv_cache + self.states + self.compute + self.output
 
 
-def dry_run(
-    path: Path, loads: Sequence[Load], seconds: float = 60.0, *, really: bool = False, walls: bool = False
-) -> list[Measured | None]:
+def dry_run(path: Path, loads: Sequence[Load], seconds: float = 60.0, *, really: bool = False) -> list[Measured | None]:
     """What the engine would take for each load, on the processor alone; None for a load on which it aborts.
 
-    Blocks for about 0.3 s and 0.05 s a load. `really` loads the model and allocates everything: for small models. `walls`: behind
-    the sandbox's.
+    Blocks for about 0.3 s and 0.05 s a load. `really` loads the model and allocates everything: for small models.
     Raises EngineFailed if the engine cannot read the model, or has no dry run.
     """
     path = path.absolute()
-    readable = [path] if walls and path.exists() else None  # what is not there shows nothing to hide
     found: list[Measured | None] = []
     while len(found) < len(loads):
         job = {"path": str(path), "loads": [asdict(load) for load in loads[len(found) :]], "really": really}
-        lines, problem = _child(path.name, json.dumps(job), seconds, readable)
+        lines, problem = _child(path.name, json.dumps(job), seconds)
         answers = [json.loads(line) for line in lines]
         if refused := [answer["failed"] for answer in answers if "failed" in answer]:
             raise EngineFailed(f"The engine's dry run of {path.name} is not possible: {refused[0]}.")
@@ -77,19 +71,15 @@ def dry_run(
     return found
 
 
-def _child(name: str, job: str, seconds: float, readable: list[Path] | None) -> tuple[list[str], str]:
+def _child(name: str, job: str, seconds: float) -> tuple[list[str], str]:
     """Lines that the child printed, and the end of what it complained of."""
-    argv: tuple[str, ...] = (sys.executable, "-m", "homefire.models.dry_run", job)
+    argv = (sys.executable, "-m", "homefire.models.dry_run", job)
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     calm = {**environment, "GGML_NO_BACKTRACE": "1"}  # an abort would start a debugger and take seconds
     try:
-        with contextlib.ExitStack() as block:
-            flags: dict[str, Any] = {}
-            if readable is not None:
-                argv, flags = block.enter_context(confined(argv, readable))
-            done = subprocess.run(
-                argv, capture_output=True, text=True, timeout=seconds, check=False, errors="replace", env=calm, **flags
-            )
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=seconds, check=False, errors="replace", env=calm
+        )
     except subprocess.TimeoutExpired:
         raise EngineFailed(f"The engine's dry run of {name} took longer than {seconds:.0f} s.") from None
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]

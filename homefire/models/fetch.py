@@ -263,7 +263,8 @@ class _Transfer:
                 if step is None and not asks:
                     raise InternalError("The fetch has nothing to ask and is not complete.")
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), step)
+                    async with asyncio.timeout(step):
+                        await self._news.wait()
                 while ended := next((task for task in asks if task.done()), None):
                     asks.discard(ended)
                     await self._heed(ended.result(), asks)

@@ -78,7 +78,8 @@ class Egress:
         assert task is not None
         self._busy.add(task)
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_SECONDS)
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
             target, first = read_head(head)
             far_reader, far_writer = await self.connect(target)
         except HomefireError as problem:
@@ -105,10 +106,12 @@ class Egress:
         """Dials an allowed target at an address that was checked. Raises AddressRefused, OSError."""
         if target not in self._allowed:
             raise AddressRefused(f"{target.host}:{target.port} is not one of this job's hosts.")
-        addresses = await asyncio.wait_for(self._resolve(target.host, target.port), DIAL_SECONDS)
+        async with asyncio.timeout(DIAL_SECONDS):
+            addresses = await self._resolve(target.host, target.port)
         if not addresses or not all(map(is_public, addresses)):
             raise AddressRefused(f"{target.host} does not lead to the public internet.")
-        return await asyncio.wait_for(self._dial(addresses[0], target.port), DIAL_SECONDS)
+        async with asyncio.timeout(DIAL_SECONDS):
+            return await self._dial(addresses[0], target.port)
 
 
 def read_head(head: bytes) -> tuple[Target, bytes]:

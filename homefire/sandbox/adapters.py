@@ -126,7 +126,8 @@ async def run_plain(
                                                    start_new_session=True)  # fmt: skip
     started(process.pid)
     try:
-        out, err = await asyncio.wait_for(process.communicate(job.stdin), job.limits.wall_seconds)
+        async with asyncio.timeout(job.limits.wall_seconds):
+            out, err = await process.communicate(job.stdin)
     except TimeoutError:
         return Outcome(None, 9, b"", b"", ended_by="wall", seconds=time.monotonic() - began)
     finally:

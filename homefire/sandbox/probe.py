@@ -99,7 +99,8 @@ async def inside(sandbox: Sandbox) -> tuple[str, ...]:
     with laid_out() as told:
         try:
             job = Job((program, "-I", "-S", "-c", PROGRAM, json.dumps(told)), readable=home)
-            outcome = await asyncio.wait_for(sandbox.run(job), 30)
+            async with asyncio.timeout(30):
+                outcome = await sandbox.run(job)
         except (HomefireError, OSError, TimeoutError):
             return ("start",)
     try:

@@ -164,7 +164,8 @@ class _Run:
         tasks += [asyncio.ensure_future(self._feed()), asyncio.ensure_future(self._watch())]
         try:
             try:
-                await asyncio.wait_for(asyncio.shield(self._process.wait()), self._job.limits.wall_seconds)
+                async with asyncio.timeout(self._job.limits.wall_seconds):
+                    await asyncio.shield(self._process.wait())
             except TimeoutError:
                 self._end("wall")
             if self._ending is not None:
@@ -249,7 +250,8 @@ class _Run:
         self._group.kill()
         if self._plan.guard:  # it ends the tree; only if it does not is it ended itself
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._process.wait()), GONE_SECONDS)
+                async with asyncio.timeout(GONE_SECONDS):
+                    await asyncio.shield(self._process.wait())
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

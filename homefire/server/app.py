@@ -55,6 +55,7 @@ from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
+from homefire.server.trust_routes import BackupBody, TrustRoutes, VerifyHomeBody
 from homefire.server.tuning_routes import DraftBody, TuneBody, TuningRooms, TuningRoutes
 from homefire.store import Conversations
 from homefire.telemetry import Telemetry
@@ -136,6 +137,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_conversations(rooms),
         *_knowledge(rooms),
         *_telemetry(rooms),
+        *_trust(rooms),
         *_described(docs),
     ]
     docs.rows = [replace(row, right=right_of(row.method, row.path)) for row in docs.rows]
@@ -381,6 +383,7 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     return [
         RouteRow("GET", at, "The collections", own.list),
         RouteRow("POST", f"{at}/ingest", "Take a folder or file in", own.ingest, known.IngestBody, STREAM),
+        RouteRow("POST", f"{at}/import", "Make a collection of an export", own.bring, known.BringBody, STREAM),
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
         RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
@@ -391,6 +394,8 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{one}/source", "Lines of a document; path, line, count", own.source),
         RouteRow("POST", f"{one}/follow", "The progress of its run", own.follow, answer=STREAM),
         RouteRow("POST", f"{one}/cancel", "End its run; what is done stays", own.cancel),
+        RouteRow("GET", f"{one}/duplicates", "Documents that are nearly the same; least", own.duplicates),
+        RouteRow("POST", f"{one}/export", "Write it into one file", own.export, known.CopyBody, STREAM),
         RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
 
@@ -402,6 +407,16 @@ def _telemetry(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", at, "Whether it is on, what waits, what each field is", own.view),
         RouteRow("PUT", at, "Turn it on or off", own.turn, TelemetryBody),
         RouteRow("POST", f"{at}/send", "Send what waits to an address", own.send, SendBody),
+    ]
+
+
+def _trust(rooms: Rooms) -> list[RouteRow]:
+    own = TrustRoutes(rooms.identity.home)
+    return [
+        RouteRow(
+            "POST", f"{AT}/backup", "Copy the whole home, checked, while it is in use", own.backup, BackupBody, STREAM
+        ),
+        RouteRow("POST", f"{AT}/verify", "Whether it is what was written", own.verify, VerifyHomeBody, STREAM),
     ]
 
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.dialects.strict import Closed
 from homefire.errors import InvalidRequest, PackageMissing, UnknownCollection, from_envelope
+from homefire.knowledge.duplicates import ALIKE
 from homefire.knowledge.found import Found
 from homefire.knowledge.ingest import Job
 from homefire.knowledge.knowledge import MOST_LINES, Knowledge
@@ -39,6 +40,8 @@ from homefire.store import DocumentRow, Filter
 
 SMALL_BODY = 64 * 1024
 MOST_DOCUMENTS = 1000
+# Below this, texts are alike by chance.
+LEAST_ALIKE = 0.3
 STATES = ("", "read", "skipped", "failed")
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -61,6 +64,20 @@ class KeepFreshBody(Closed):
     watch: bool
 
 
+class CopyBody(Closed, kw_only=True):
+    """Where the file goes: a new one on this machine."""
+
+    target: FilePath
+
+
+class BringBody(Closed, kw_only=True):
+    """A file that `export` wrote, on this machine; `name` null: as it was called there."""
+
+    source: FilePath
+    name: Name | None = None
+    follow: bool = True
+
+
 class NarrowBody(Closed, kw_only=True):
     """What a search is narrowed to; `path` is a glob, times in Unix seconds, 0: no bound."""
 
@@ -79,6 +96,7 @@ class SearchBody(NarrowBody, kw_only=True):
     literal: bool = False
     ignore_case: bool = True
     explain: bool = False
+    rerank: bool = False
 
 
 class _Nothing(Closed):
@@ -88,6 +106,7 @@ class _Nothing(Closed):
 _ingest, _fresh = msgspec.json.Decoder(IngestBody), msgspec.json.Decoder(KeepFreshBody)
 _verify, _search = msgspec.json.Decoder(VerifyBody), msgspec.json.Decoder(SearchBody)
 _nothing = msgspec.json.Decoder(_Nothing)
+_copy, _bring = msgspec.json.Decoder(CopyBody), msgspec.json.Decoder(BringBody)
 
 
 class KnowledgeRoutes:
@@ -131,7 +150,14 @@ class KnowledgeRoutes:
         """POST /homefire/v1/knowledge/search"""
         body = await read_json(scope, receive, self._limit, _search)
         asked = Question(
-            body.query, body.collections, body.mode, body.limit, narrowed(body), body.literal, body.ignore_case
+            body.query,
+            body.collections,
+            body.mode,
+            body.limit,
+            narrowed(body),
+            body.literal,
+            body.ignore_case,
+            judged=body.rerank,
         )
         room = self._room
 
@@ -190,6 +216,32 @@ class KnowledgeRoutes:
         await room.show(name)
         work = stream_work(send, lambda report: room.verify(name, mend, report), _as_it_is)
         await until_gone(work, receive)
+
+    async def duplicates(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET /homefire/v1/knowledge/{name}/duplicates"""
+        least = read_number(read_query(scope, {"least"}), "least", ALIKE, LEAST_ALIKE, 1)
+        await send_json(send, {"pairs": await self._room.duplicates(_name(scope), least)})
+
+    async def export(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/knowledge/{name}/export"""
+        name, room = _name(scope), self._room
+        target = (await read_json(scope, receive, SMALL_BODY, _copy)).target
+        scope["homefire.about"] = f"{name} to {target}"
+        await room.show(name)
+        work = stream_work(
+            send, lambda report: room.export(name, Path(target), report), lambda size: {"target": target, "bytes": size}
+        )
+        await until_gone(work, receive)
+
+    async def bring(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /homefire/v1/knowledge/import"""
+        body = await read_json(scope, receive, SMALL_BODY, _bring)
+        scope["homefire.about"] = body.source
+        job = await self._room.import_(Path(body.source), body.name)
+        if not body.follow:
+            await send_json(send, job.view(), 202)
+            return
+        await self._follow(scope, receive, send, job)
 
     async def remove(self, scope: Scope, receive: Receive, send: Send) -> None:
         """DELETE /homefire/v1/knowledge/{name}"""

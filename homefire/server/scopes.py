@@ -154,13 +154,15 @@ RIGHTS: dict[str, Right] = {
     **dict.fromkeys(
         [f"GET {_AT}/knowledge", f"GET {_AT}/knowledge/jobs", f"POST {_AT}/knowledge/search", f"GET {_COLLECTION}",
          f"GET {_COLLECTION}/documents", f"GET {_COLLECTION}/source", f"POST {_COLLECTION}/follow",
-         f"POST {_COLLECTION}/verify"],
+         f"POST {_COLLECTION}/verify", f"GET {_COLLECTION}/duplicates"],
         Right(KNOWLEDGE),
     ),
     # And `chat`: the route asks for it too.
     f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
+    f"POST {_AT}/knowledge/import": Right(ADMIN, "collection imported"),
+    f"POST {_COLLECTION}/export": Right(ADMIN, "collection exported"),
     f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),
     f"PATCH {_COLLECTION}": Right(ADMIN, "collection's folder watched or not"),
     f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
@@ -184,6 +186,9 @@ RIGHTS: dict[str, Right] = {
     f"GET {_AT}/audit": Right(ADMIN),
     f"GET {_AT}/telemetry": Right(ADMIN),
     f"PUT {_AT}/telemetry": Right(ADMIN, "telemetry set"),
+    # It names a folder of this machine, and may hold every secret.
+    f"POST {_AT}/backup": Right(ADMIN, "backup made"),
+    f"POST {_AT}/verify": Right(ADMIN, "home verified"),
     f"POST {_AT}/telemetry/send": Right(ADMIN, "telemetry sent"),
     # These three write their entry in the transaction that changes the key (`store/keys.py`).
     f"POST {_AT}/keys": Right(ADMIN),

@@ -264,6 +264,15 @@ class Conversations:
         return await self._store.write(change)
 
 
+def reindex(c: apsw.Connection) -> None:
+    """Makes the words anew from titles and messages, inside a change of the caller's."""
+    c.execute("DELETE FROM words")
+    c.execute("INSERT INTO words (conversation, source, text) SELECT id, 'title', title FROM conversations")
+    c.execute(
+        "INSERT INTO words (conversation, source, text) SELECT conversation, id, content FROM messages WHERE state != 'streaming'"
+    )
+
+
 def _new_message(parent: str | None, role: str, content: str, model: str | None, state: str) -> StoredMessage:
     return StoredMessage("m" + secrets.token_hex(8), parent, role, content, model, state, None, time.time(), None, None)
 

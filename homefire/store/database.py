@@ -4,7 +4,7 @@ States of the writer: open -> (error) -> reopening -> open ... -> closed.
 Promises: `write(change)` returns after the commit is on disk (synchronous=FULL); changes that arrive together share one
 commit and stand or fall alone (a savepoint each); after a failed commit the connection is closed and opened anew, because a
 failed fsync leaves the page cache in a state that no retry can trust. `read(query)` sees the last commit and never waits for
-the writer.
+the writer. Every row is written with its checksum (`sums.py`).
 Does not cover: retrying. A caller whose change failed gets the error; every change here is safe to send again.
 """
 
@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import apsw
 
 from homefire.errors import DiskFull, HomefireError, HomeNotWritable, InternalError, OldSqlite, StoreDamaged
+from homefire.store import sums
 from homefire.store.migrations import MIGRATIONS
 
 T = TypeVar("T")
@@ -55,8 +56,8 @@ class Store:
         connection = self._connect()
         try:
             migrate(connection)
-        except apsw.Error as problem:
-            connection.close()
+        except (apsw.Error, UnicodeDecodeError) as problem:
+            connection.close(True)
             raise translate(problem, self.path) from None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_loop, args=(connection,), name="store-write", daemon=True)
@@ -115,7 +116,7 @@ class Store:
                 self._local.connection = connection
                 self._reader_connections.append(connection)
             return query(connection)
-        except apsw.Error as problem:
+        except (apsw.Error, UnicodeDecodeError) as problem:
             raise translate(problem, self.path) from None
 
     def _write_loop(self, connection: apsw.Connection | None) -> None:
@@ -141,7 +142,7 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             for item in group:
                 item.run(connection)
-                if isinstance(item.problem, apsw.Error):
+                if isinstance(item.problem, (apsw.Error, UnicodeDecodeError)):
                     item.problem = translate(item.problem, self.path)
                 if connection.get_autocommit():
                     # SQLite itself rolled the whole transaction back (disk full does that): nobody in this group is kept.
@@ -222,25 +223,37 @@ def connect(path: Path) -> apsw.Connection:
         "cell_size_check=ON",
         "secure_delete=ON",  # a deleted conversation is overwritten, not merely unlinked
         "journal_size_limit=67108864",
+        "temp_store=MEMORY",  # the triggers that keep sums are there: no full disk reaches them
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+    sums.watch(connection)
     return connection
 
 
-def migrate(connection: apsw.Connection) -> None:
-    """Brings the schema up to date. Raises StoreDamaged if the file is not Homefire's or is newer than this program."""
+def migrate(connection: apsw.Connection, upto: int | None = None) -> None:
+    """Brings the schema up to date (or to `upto`), in one transaction. Raises StoreDamaged if the file is not Homefire's or is
+    newer than this program."""
     version = require_ours(connection)
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        with connection:
+    if version == len(MIGRATIONS):
+        return
+    spoiled = sums.spoiled(connection)
+    sums.unwatch(connection)
+    with connection:
+        for number, script in enumerate(MIGRATIONS[version:upto], version + 1):
             connection.execute(script)
             connection.execute(f"PRAGMA user_version={number}; PRAGMA application_id={APPLICATION_ID}")
+        sums.seal(connection, spoiled)
+    sums.watch(connection)
 
 
 def require_ours(connection: apsw.Connection) -> int:
     """The schema's version, 0 for a new file. Raises StoreDamaged for another program's file and for a newer schema."""
     found, version = int(connection.pragma("application_id")), int(connection.pragma("user_version"))
     if found not in (0, APPLICATION_ID) or (found == 0 and version != 0):
-        raise StoreDamaged("homefire.db is a database of another program.")
+        raise StoreDamaged(
+            "homefire.db is a database of another program.",
+            "Keep the file, and choose another home with HOMEFIRE_HOME.",
+        )
     if version > len(MIGRATIONS):
         raise StoreDamaged(
             f"homefire.db was written by a newer Homefire (schema {version}, this one knows {len(MIGRATIONS)}).",
@@ -255,13 +268,13 @@ def require_sqlite(version: str) -> None:
         raise OldSqlite(f"SQLite {version} has known corruption bugs; 3.51.3 or newer is needed.")
 
 
-def translate(problem: apsw.Error, path: Path) -> HomefireError:
-    """The leaf of the error tree that an SQLite error means."""
+def translate(problem: apsw.Error | UnicodeDecodeError, path: Path) -> HomefireError:
+    """The leaf of the error tree that an SQLite error means, or text that is no text any more."""
     if isinstance(problem, apsw.FullError):
         return DiskFull(f"The disk of {path.parent} is full; the change was not stored.")
     if isinstance(problem, (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError)):
         return HomeNotWritable(f"{path} cannot be written: {problem}.")
-    if isinstance(problem, (apsw.CorruptError, apsw.NotADBError)):
+    if isinstance(problem, (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError)):
         return StoreDamaged(f"{path} is damaged: {problem}.")
     if isinstance(problem, apsw.IOError):
         return DiskFull(f"The disk of {path.parent} does not take writes ({problem}); the change was not stored.")

@@ -102,13 +102,15 @@ class PieceRow:
 
 @dataclass(frozen=True, slots=True)
 class SpaceRow:
-    """Vectors of one collection by one embedder: `rows` of them count; texts up to `upto` (their `seq`) are in."""
+    """Vectors of one collection by one embedder: `rows` of them count; texts up to `upto` (their `seq`) are in; `generation`
+    counts how often they were written anew without the dead ones."""
 
     tag: str
     name: str
     width: int
     rows: int
     upto: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +344,74 @@ class KnowledgeRows:
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection, after, limit)).fetchall())
         return [(row[0], TextRow(*row[1:])) for row in rows]
 
+    async def signatures(self, collection: int) -> list[TextRow]:
+        """SimHash and MinHash of every living text, without what is packed."""
+        query = (
+            "SELECT t.id, t.digest, t.segment, t.start, t.size, t.lines, t.marks, t.simhash, t.minhash FROM collection_texts o"
+            " JOIN texts t ON t.id = o.text WHERE o.collection = ? AND o.dead = 0 ORDER BY t.id"
+        )
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
+        return [TextRow(*(*row, "", b"", b"")) for row in rows]
+
+    async def forget_dead(self, collection: int, texts: Sequence[int]) -> None:
+        """No index of the collection holds these dead texts any more: one that comes back is new to it."""
+
+        def change(c: apsw.Connection) -> None:
+            for text in texts:
+                c.execute(
+                    "DELETE FROM collection_texts WHERE collection = ? AND text = ? AND dead = 1", (collection, text)
+                )
+
+        await self._store.write(change)
+
+    async def sparse(self, share: float, limit: int) -> list[TextRow]:
+        """Texts in full segments of the volumes of which less than `share` is alive, `limit` bytes of them at most (one at
+        least); without what is packed."""
+
+        def query(c: apsw.Connection) -> list[TextRow]:
+            (newest,) = c.execute("SELECT coalesce(max(segment), 0) FROM volume_ends").fetchone() or (0,)
+            segments = [
+                row[0]
+                for row in c.execute(
+                    "SELECT e.segment FROM volume_ends e LEFT JOIN texts t ON t.segment = e.segment WHERE e.segment < ?"
+                    " GROUP BY e.segment HAVING coalesce(sum(t.size), 0) < ? * e.text",
+                    (newest, share),
+                )
+            ]
+            found: list[TextRow] = []
+            taken = 0
+            for row in c.execute(
+                "SELECT id, digest, segment, start, size, lines, marks FROM texts"
+                " WHERE segment IN (SELECT value FROM json_each(?)) ORDER BY segment, start",
+                (json.dumps(segments),),
+            ):
+                text = TextRow(*(*row, 0, b"", "", b"", b""))
+                if found and taken + text.size > limit:
+                    break
+                found.append(text)
+                taken += text.size
+            return found
+
+        return await self._store.read(query)
+
+    async def moved(
+        self, ends: dict[int, tuple[int, int]], places: Sequence[tuple[int, int, int, int, int, int]]
+    ) -> list[int]:
+        """Texts lie elsewhere now: (number, segment, start, size, lines, marks) of each. Returns the segments that hold no text
+        any more; their ends are forgotten."""
+
+        def change(c: apsw.Connection) -> list[int]:
+            for segment, (text, lines) in ends.items():
+                c.execute("INSERT OR REPLACE INTO volume_ends VALUES (?, ?, ?)", (segment, text, lines))
+            for number, segment, start, _, lines, marks in places:
+                c.execute(
+                    "UPDATE texts SET segment = ?, start = ?, lines = ?, marks = ? WHERE id = ?",
+                    (segment, start, lines, marks, number),
+                )
+            return _emptied(c)
+
+        return await self._store.write(change)
+
     async def last_seq(self, collection: int) -> int:
         """The newest text's `seq`; 0: there is none."""
         query = "SELECT coalesce(max(seq), 0) FROM collection_texts WHERE collection = ?"
@@ -466,17 +536,17 @@ class KnowledgeRows:
 
     async def spaces(self, collection: int) -> list[SpaceRow]:
         """The sets of vectors of a collection."""
-        query = "SELECT tag, name, width, rows, upto FROM vector_spaces WHERE collection = ? ORDER BY rowid"
+        query = "SELECT tag, name, width, rows, upto, generation FROM vector_spaces WHERE collection = ? ORDER BY rowid"
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
         return [SpaceRow(*row) for row in rows]
 
     async def set_space(self, collection: int, space: SpaceRow) -> None:
         """Notes how far a set of vectors has come. A collection that was removed meanwhile is left alone."""
         query = (
-            "INSERT OR REPLACE INTO vector_spaces (collection, tag, name, width, rows, upto)"
-            " SELECT id, ?2, ?3, ?4, ?5, ?6 FROM collections WHERE id = ?1"
+            "INSERT OR REPLACE INTO vector_spaces (collection, tag, name, width, rows, upto, generation)"
+            " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM collections WHERE id = ?1"
         )
-        given = (collection, space.tag, space.name, space.width, space.rows, space.upto)
+        given = (collection, space.tag, space.name, space.width, space.rows, space.upto, space.generation)
         await self._store.write(lambda c: c.execute(query, given))
 
     async def drop_space(self, collection: int, tag: str) -> None:

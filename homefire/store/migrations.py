@@ -1,4 +1,4 @@
-"""Numbered migrations of the one database, applied in order, each in its own transaction.
+"""Numbered migrations of the one database, applied in order, those of one start in one transaction.
 
 Promises: a migration that has landed is never edited; a new one is appended. `user_version` is the number of the last one.
 Does not cover: moving back. A database written by a newer Homefire is refused, not guessed at.
@@ -160,7 +160,14 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE volume_ends (segment INTEGER PRIMARY KEY, text INTEGER NOT NULL, lines INTEGER NOT NULL) STRICT;
     CREATE TABLE vector_spaces (
         collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, tag TEXT NOT NULL, name TEXT NOT NULL,
-        width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (collection, tag)
+        width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, generation INTEGER NOT NULL,
+        PRIMARY KEY (collection, tag)
     ) STRICT;
+    """,
+    # 12: a checksum beside every row of the other tables (`sums.py`).
+    """
+    CREATE TABLE row_sums (
+        place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)
+    ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -103,7 +103,8 @@ class Child:
             await self.stop()
             raise self._failure("was stopped before it was ready")
         try:
-            self.facts = await asyncio.wait_for(self._first_word(self._process), self.spec.ready_seconds)
+            async with asyncio.timeout(self.spec.ready_seconds):
+                self.facts = await self._first_word(self._process)
         except TimeoutError:
             failure = self._failure(f"was not ready within {self.spec.ready_seconds:g} s")
             await self.stop()

@@ -114,7 +114,8 @@ class Hook:
             log.warning("the restart hook could not be started: %s", problem)
             return
         try:
-            await asyncio.wait_for(process.communicate(json.dumps(asdict(row)).encode() + b"\n"), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                await process.communicate(json.dumps(asdict(row)).encode() + b"\n")
             if process.returncode:
                 log.warning("the restart hook ended with status %d; see %s", process.returncode, self._log)
         except TimeoutError:

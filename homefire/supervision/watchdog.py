@@ -76,5 +76,6 @@ async def watch(
 
 async def _ask(probe: Callable[[], Awaitable[bool]], patience: float) -> bool:
     with contextlib.suppress(TimeoutError, OSError):
-        return await asyncio.wait_for(probe(), patience)
+        async with asyncio.timeout(patience):
+            return await probe()
     return False

@@ -43,6 +43,7 @@ class ScriptedRoom(Knowledge):
         self.runs = 0
         self.asked: list[Question] = []
         self.notes: tuple[str, ...] = ()
+        self.found: tuple[Found, ...] = (FOUND,)
         self.ingestion._one = self._one  # type: ignore[method-assign]
 
     async def _one(self, job: Job) -> None:
@@ -64,7 +65,7 @@ class ScriptedRoom(Knowledge):
             await self.rows.get(name)
         if len(asked.text) > 10_000 or not asked.text.strip():
             return await super().find(asked)
-        return Results((FOUND,), self.notes, {"all": 1.5})
+        return Results(self.found, self.notes, {"all": 1.5})
 
 
 def scripted(rooms: list[Any]) -> Any:

@@ -44,6 +44,7 @@ from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner
 from homefire.safety import Guard, Policy, load_rules
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.asking_routes import Reading
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
 from homefire.server.metrics_routes import Watched
@@ -264,10 +265,11 @@ async def house(
     look: Look = Look(lambda program: None),  # noqa: B008
     machine: Machine = MACHINE,
     knowledge: Callable[[Store, Paths], Knowledge] | None = None,
+    reading: Reading | None = None,
 ) -> AsyncIterator[House]:
     """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
     what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of;
-    `knowledge` makes the room of that name (none)."""
+    `knowledge` makes the room of that name (none), `reading` the model that answers questions about it."""
     paths = Paths(home)
     paths.prepare()
     store = Store(paths.database)
@@ -330,6 +332,7 @@ async def house(
         gate=gate,
         builder=builder,
         knowledge=room,
+        reading=reading,
     )
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)

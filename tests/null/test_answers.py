@@ -239,6 +239,18 @@ def test_what_it_says_must_stand_in_the_passage(said: str) -> None:
     assert [event.name for event in events] == ["passages", "quote", "done"]
 
 
+@pytest.mark.parametrize(
+    ("question", "said", "holds"),
+    [("How long is the lease of the mill?", "5 MiB", False), ("How long is the lease of the mill?", "5 years", True),
+     ("Who has the lease of the mill?", "5 years", False), ("Who has the lease of the mill?", "Anna Berg", True),
+     ("When did the lease of the mill end?", "Anna Berg", False), ("When did the lease of the mill end?", "2024", True)],
+)  # fmt: skip
+def test_an_answer_of_another_kind_is_not_believed(question: str, said: str, holds: bool) -> None:
+    text = "The lease of the mill: Anna Berg, 5 years, 5 MiB, 2024."
+    events = ask(Model(lambda prompt: said, 2048, built_in=True), question, found(text))
+    assert (read(events) == f"{said} [1]") is holds
+
+
 def test_it_is_not_believed_about_another_name() -> None:
     events = ask(
         Model(lambda text: "12345", 2048, built_in=True), "What is the vault code of the Lima office?", found(OSLO)

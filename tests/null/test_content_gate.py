@@ -209,7 +209,8 @@ def test_a_slice_grows_to_whole_characters() -> None:
 def test_handles() -> None:
     handle = Handle("0" * 32, 5, 9)
     assert Handle.of(str(handle)) == handle and Handle.of("blob:" + "a" * 32) == Handle("a" * 32)
-    for text in ("", "blob:xyz", "blob:" + "a" * 32 + ":9-5", "kb:x:1-2", "blob:" + "a" * 31 + "\n"):
+    assert Handle.of("kb:notes:0123456789abcdef:1-2") == Handle("0123456789abcdef", 1, 2, "kb:notes")
+    for text in ("", "blob:xyz", "blob:" + "a" * 32 + ":9-5", "kb:x:1-2", "blob:" + "a" * 9, "blob:" + "a" * 32 + "\n"):
         with pytest.raises(InvalidRequest):
             Handle.of(text)
 

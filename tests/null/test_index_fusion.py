@@ -27,6 +27,7 @@ from homefire.index.fusion import (
     proximity,
     rerank,
     tokens,
+    weights_for,
 )
 from homefire.index.hits import Hit
 
@@ -215,3 +216,18 @@ def test_words_count_less_for_a_question_of_other_words() -> None:
     assert made[0].id == 1
     order = rerank(made, {number: Features(text) for number, text in texts.items()}, "What happened to the old bridge?")
     assert order[0].id == 8
+
+
+@pytest.mark.parametrize(
+    ("query", "exact"),
+    [
+        ("item77123", True), ("what is 12345 about", True), ("write_all_rows", True), ("getUserName of the page", True),
+        ('the words "torn file" in it', True), ("std::vector grows", True), ("close() twice", True), ("+must here", True),
+        ("how are rows written", False), ("USA and NATO", False), ("a file in 2 parts", False), ("Who wrote this?", False),
+    ],
+)  # fmt: skip
+def test_who_names_something_exactly_is_taken_at_the_word(query: str, exact: bool) -> None:
+    weights = weights_for(query)
+    assert (weights["meaning"] < weights["words"]) is exact
+    words, meaning = [Hit(1, 9.0), Hit(2, 1.0)], [Hit(3, 0.9), Hit(4, 0.8), Hit(5, 0.7)]
+    assert (fuse({"words": words, "meaning": meaning}, weights)[0].id == 1) is exact

@@ -194,7 +194,7 @@ def test_a_window_that_stands_for_its_chunk_goes_before_a_sentence_that_is_a_lit
 
 def _at(cosine: float) -> Any:
     """A vector of length one at that cosine to the first axis."""
-    vector = np.zeros(WIDTH, np.float32)
+    vector: Any = np.zeros(WIDTH, np.float32)
     vector[0], vector[1] = cosine, (1 - cosine**2) ** 0.5
     return vector
 

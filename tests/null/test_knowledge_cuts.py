@@ -71,7 +71,7 @@ CUTS: dict[str, Callable[[bytes], tuple[Piece, ...]]] = {
     "markdown": lambda data: cut.prose(data, True),
     "csv": cut_rows.rows,
     "json": cut_rows.members,
-    **{name: _code(name) for name in ("cobol", "python", "c", "javascript", "bash", "rust")},
+    **{name: _code(name) for name in ("cobol", "python", "c", "javascript", "rust", "bash")},
 }
 
 

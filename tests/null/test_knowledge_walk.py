@@ -15,8 +15,16 @@ import pytest
 
 from homefire.knowledge.ignoring import Ignore
 from homefire.knowledge.kinds import kind_of
+from homefire.knowledge.reader import REASONS
+from homefire.knowledge.readers import READERS
 from homefire.knowledge.secret import secret_inside, secret_name
 from homefire.knowledge.walk import Found, Passed, Rules, shown, walk
+
+
+def test_the_page_says_what_each_reason_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text("utf-8")
+    assert [code for code, words in REASONS.items() if f"| `{code}` | {words} |" not in page] == []
+    assert [kind for kind in READERS if f"`{kind}`" not in page] == []
 
 
 def laid(root: Path, *names: str) -> Path:

@@ -28,7 +28,7 @@ class Notebook:
         """Cell after cell."""
         try:
             whole = msgspec.json.decode(source.whole())
-        except (msgspec.DecodeError, RecursionError) as problem:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
             raise BadDocument("document_broken", f"It is no sound JSON: {problem}.") from None
         cells = whole.get("cells") if isinstance(whole, dict) else None
         if not isinstance(cells, list):
