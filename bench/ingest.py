@@ -1,6 +1,6 @@
 """`bench ingest`: how fast folders are taken in for words, what that takes of the machine, and how it grows.
 
-    prose, code (Python's own library), mixed (40 % prose, 35 % code, 25 % logs): ROUNDS rounds in turn, of about 96 MB (code: all of it, some 30)
+    prose, code (Python's own library, some 30 MB), mixed (40 % prose, 35 % code, 25 % logs): ROUNDS rounds of 96 MB in turn
     growth: 4, 40 and 400 MB of mixed text (a token is four bytes: 1, 10 and 100 million), each in a daemon of its own
     unchanged: 10,000 small files a second time
 
