@@ -109,16 +109,16 @@ def _near_duplicates(draw: random.Random) -> list[tuple[str, str]]:
         for town in TOWNS
         for thing in ("vault", "alarm")
     ]
-    captains = [f"{a}{b}" for a in STARTS for b in ENDS]
-    draw.shuffle(captains)
+    inspectors = [f"{a}{b}" for a in STARTS for b in ENDS]
+    draw.shuffle(inspectors)
     base = draw.sample(range(1000, 9999), 5)
-    shipments = [number * 10 + digit for number in base for digit in range(10)]
+    invoices = [number * 10 + digit for number in base for digit in range(10)]
     return codes + [
         (
-            f"Under which captain did shipment {number} sail?",
-            f"Shipment {number} sailed under captain {captain} without any loss.",
+            f"Which inspector signed invoice {number}?",
+            f"Invoice {number} was signed by inspector {inspector} without any delay.",
         )
-        for number, captain in zip(shipments, captains, strict=True)
+        for number, inspector in zip(invoices, inspectors, strict=True)
     ]
 
 

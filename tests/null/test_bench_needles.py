@@ -93,7 +93,7 @@ def test_keys_differ_by_one_word_or_digit_and_questions_have_one_answer() -> Non
             sum(a != b for a, b in zip(words, other, strict=True)) for other in others if len(other) == len(words)
         ]
         assert min(differ) == 2, "the key and the value"
-        assert content(one.question) <= content(one.put.sentence) | {"under"}
+        assert content(one.question) <= content(one.put.sentence)
 
 
 def test_latent_pairs_share_no_content_word() -> None:
@@ -167,7 +167,7 @@ def test_functions_have_lost_the_sentence_that_asks_for_them() -> None:
 
 
 def test_what_a_process_takes_is_counted_with_its_children() -> None:
-    program = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
+    program = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\ninput()"
     with Clock(os.getpid()) as clock:
         with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as child:
             assert child.pid in tree(os.getpid())
