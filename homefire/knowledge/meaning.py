@@ -16,15 +16,14 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from homefire.errors import HomefireError, IndexDamaged, PackageMissing
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.packing import number_of, unpack_windows
-from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, KnowledgeRows, SpaceRow, TextRow
 
@@ -73,7 +72,7 @@ class NoEmbed:
 class Meaning:
     """The background job. `nudge` when there may be something to do."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -144,6 +143,8 @@ class Meaning:
             return None
         wanted = providers[0]
         for collection in await self._rows.all():
+            if not collection.mine:
+                continue
             spaces = {space.tag: space for space in await self._rows.spaces(collection.id)}
             space = spaces.get(wanted.tag) or SpaceRow(wanted.tag, wanted.name, wanted.width, 0, 0)
             if space.upto < await self._rows.last_seq(collection.id):
@@ -151,24 +152,19 @@ class Meaning:
             for old in spaces.values():
                 if old.tag != wanted.tag:  # the new one has all: the old one has served
                     await self._rows.drop_space(collection.id, old.tag)
-                    await asyncio.to_thread(
-                        shutil.rmtree, self._shelves.vectors_folder(collection.id, old.tag), ignore_errors=True
-                    )
+                    await self._shelves.drop_vectors(collection.id, old.tag)
         return None
 
     async def _catch_up(self, collection: CollectionRow, provider: Provider, space: SpaceRow) -> None:
-        from homefire.index.vectors import VectorsWriter
-
         self._at = collection.name
-        folder = self._shelves.vectors_folder(collection.id, provider.tag)
         try:
-            writer = await asyncio.to_thread(VectorsWriter, folder, provider.width, space.rows)
+            writer = await self._shelves.vectors_writer(collection.id, space)
         except IndexDamaged as problem:  # it can be made anew
             log.warning("the vectors of '%s' are made anew: %s", collection.name, problem.message)
             await self._rows.drop_space(collection.id, provider.tag)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._shelves.drop_vectors(collection.id, provider.tag)
             space = replace(space, rows=0, upto=0)
-            writer = await asyncio.to_thread(VectorsWriter, folder, provider.width, 0)
+            writer = await self._shelves.vectors_writer(collection.id, space)
         try:
             before = await self._shelves.vectors(collection.id, space) if space.rows else None
             while step := await self._rows.live(collection.id, space.upto, STEP_TEXTS):

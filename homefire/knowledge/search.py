@@ -24,10 +24,10 @@ from typing import Any, Literal
 
 from homefire.errors import HomefireError, IndexDamaged, InvalidRequest, StoreDamaged
 from homefire.knowledge.found import Found
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.meaning import Embed, Provider
 from homefire.knowledge.packing import PIECE, SHIFT, number_of
-from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import place_of, text_file
+from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Results:
 class Search:
     """Searching what was ingested. Safe to use many times at once."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -88,7 +88,7 @@ class Search:
 class _Look:
     """One search under way."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed, asked: Question) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, asked: Question) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -193,16 +193,13 @@ class _Look:
     async def _pattern(self, collections: Sequence[CollectionRow]) -> list[Any]:
         """Chunks in which the pattern matches, in the order of the volumes; each hit's score falls with its place."""
         from homefire.index.hits import Hit
-        from homefire.index.scan import Pattern, scan
+        from homefire.index.scan import Pattern
 
         started = time.perf_counter()
         texts = await self._rows.places([each.id for each in collections])
         texts = [row for row in texts if self._may(row)]
-        segments = sorted({row.segment for row in texts})
-        files = [text_file(self._shelves.volumes.folder, segment) for segment in segments]
-        spans = [(segments.index(row.segment), row.start, row.start + row.size) for row in texts]
         pattern = Pattern(self._asked.text, regex=not self._asked.literal, ignore_case=self._asked.ignore_case)
-        found = await asyncio.to_thread(scan, files, spans, pattern, SCANNED)
+        found = await self._shelves.scan(texts, pattern, SCANNED)
         if not found.complete:
             self._notes.append(f"There are more than {SCANNED} matches; the first ones are shown.")
         hits: dict[int, Any] = {}

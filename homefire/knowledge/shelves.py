@@ -1,7 +1,7 @@
 """Where searching finds what ingesting made: the open indexes and volumes of all collections, one object for each.
 
-Promises: an index is opened when it is first asked for and sees each commit; a damaged one raises IndexDamaged and is not kept;
-nothing here writes.
+The embedded plug of `kept.py`. Promises: an index is opened when it is first asked for and sees each commit; a damaged one
+raises IndexDamaged and is not kept; nothing here writes.
 Does not cover: making indexes (`ingest_child.py`, `meaning.py`).
 """
 
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from homefire.errors import IndexDamaged
-from homefire.knowledge.volumes import Volumes
+from homefire.knowledge.volumes import Volumes, lines_file, text_file
 from homefire.paths import Paths
-from homefire.store import KnowledgeRows, SpaceRow
+from homefire.store import KnowledgeRows, SpaceRow, TextRow
 
 
 class Shelves:
@@ -62,6 +64,47 @@ class Shelves:
         self._vectors[collection, space.tag] = (space, found)
         return found
 
+    async def vectors_writer(self, collection: int, space: SpaceRow) -> Any:
+        """What adds to the vectors behind `space.rows` (`index.vectors.VectorsWriter`). Raises IndexDamaged, IndexBusy."""
+        from homefire.index.vectors import VectorsWriter
+
+        folder = self.vectors_folder(collection, space.tag)
+        return await asyncio.to_thread(VectorsWriter, folder, space.width, space.rows)
+
+    async def scan(self, texts: Sequence[TextRow], pattern: Any, limit: int) -> Any:
+        """Where a pattern (`index.scan.Pattern`) matches in these texts, in their order (`index.scan.Scanned`; offsets from each
+        text's start). Raises BadPattern, PatternTooSlow."""
+        from homefire.index.scan import scan
+
+        segments = sorted({row.segment for row in texts})
+        files = [text_file(self.volumes.folder, segment) for segment in segments]
+        spans = [(segments.index(row.segment), row.start, row.start + row.size) for row in texts]
+        return await asyncio.to_thread(scan, files, spans, pattern, limit)
+
+    async def drop_words(self, collection: int) -> None:
+        """Removes a damaged index of words; the next run makes it anew."""
+        self.drop(collection)
+        await asyncio.to_thread(shutil.rmtree, self.words_folder(collection), ignore_errors=True)
+
+    async def drop_vectors(self, collection: int, tag: str) -> None:
+        """Removes one embedder's vectors."""
+        self._vectors.pop((collection, tag), None)
+        await asyncio.to_thread(shutil.rmtree, self.vectors_folder(collection, tag), ignore_errors=True)
+
+    async def remove(self, collection: int, segments: Iterable[int]) -> None:
+        """Removes what a collection that is no more had, and segments of volumes that hold no text any more."""
+        self.drop(collection)
+        await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection), ignore_errors=True)
+        for segment in segments:
+            self.volumes.drop(segment)
+            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
+                await asyncio.to_thread(file.unlink, missing_ok=True)
+
+    async def sweep(self) -> None:
+        """Removes the folders of collections that are no more: a crash left them."""
+        known = {str(row.id) for row in await self._rows.all()}
+        await asyncio.to_thread(_sweep, self._paths.indexes, known)
+
     def changed(self, collection: int) -> None:
         """Something was committed: the index of words is looked at anew before the next search."""
         self._stale.add(collection)
@@ -96,3 +139,10 @@ class Shelves:
                 del self._words[collection]
                 raise
         return found
+
+
+def _sweep(indexes: Path, known: set[str]) -> None:
+    if indexes.is_dir():
+        for folder in indexes.iterdir():
+            if folder.name.isdecimal() and folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
