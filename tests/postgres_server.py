@@ -50,7 +50,7 @@ class Server:
                 os.chown(each, NOBODY, NOBODY)
         made = subprocess.run(
             [self._programs / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
-             "--locale=C", "--no-sync", f"--pwfile={word}"],
+             "--locale=C.UTF-8", "--no-sync", f"--pwfile={word}"],
             capture_output=True, text=True, check=False, **self._as,
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
@@ -86,7 +86,7 @@ class Server:
         while True:
             try:
                 with psycopg.connect(self.address(database), password=PASSWORD, autocommit=True) as connection:
-                    found = connection.execute(query)  # type: ignore[call-overload]
+                    found = connection.execute(query)
                     return found.fetchall() if found.description else []
             except psycopg.OperationalError:
                 if time.monotonic() > until:

@@ -53,7 +53,8 @@ def wanted(query: str) -> Wanted:
         raise InvalidRequest(f"The query has {len(query)} characters; {MAX_QUERY} are allowed.", "Shorten it.")
     analyze = _analyzer().analyze
     wishes: dict[str, float] = {}
-    must, must_not = [], []
+    must: list[str] = []
+    must_not: list[str] = []
     for atom in parse(query):
         tokens = analyze(split_identifiers([atom.text.encode("utf-8", "replace")])[0])
         if not tokens:

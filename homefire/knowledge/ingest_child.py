@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,6 +34,7 @@ from homefire.knowledge.packing import (
 from homefire.knowledge.reader import REASONS, Piece, Signed, Text, Window
 from homefire.knowledge.reading import Pool, Read
 from homefire.knowledge.sinks import FileSink, SentSink, Sink
+from homefire.knowledge.spread import SpreadPool
 from homefire.knowledge.walk import Found, Passed, Rules, shown, walk
 from homefire.supervision import lifeline
 
@@ -122,11 +123,17 @@ class Run:
     def _walk(self) -> None:
         counter = threading.Thread(target=self._count, name="count", daemon=True)
         counter.start()
-        order = self._order
-        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
+        with self._pool() as pool:
             for read in pool.read(self._changed()):
                 self._take(read)
         counter.join()
+
+    def _pool(self) -> Pool | SpreadPool:
+        order = self._order
+        given: Any = {"children": order.readers, "walls": order.walls, "plain_without": order.plain_without}
+        if order.cluster:
+            return SpreadPool(order.cluster, self._root, **given)
+        return Pool(self._root, **given)
 
     def _import(self) -> None:
         """Takes in what an export holds."""

@@ -44,6 +44,8 @@ TRIES = 4
 # Numbers that the ingest child gives to new texts; the server's own take their place at the commit.
 PROVISIONAL = 1 << 40
 MARK_EVERY = 16  # as in the volumes: where lines 1, 17, 33, ... begin is written down
+# A server that is gone without a word is noticed within half a minute.
+_LIVELY = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 _ALLOWED = {"host", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout"}
 
 _BROUGHT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows, data, line_starts, plain"
@@ -186,9 +188,9 @@ class Postgres:
                 "PostgreSQL needs the package 'psycopg'.", "Install it: pip install 'homefire[postgres]'"
             ) from None
         with self._translated():
+            given: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **self._given, **_LIVELY}
             connection = psycopg.connect(
-                **{"connect_timeout": CONNECT_SECONDS, **self._given}, autocommit=True, application_name="homefire",
-                keepalives_idle=15, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=30_000,
+                **given, autocommit=True, application_name="homefire",
                 options=f"-c homefire.owner={self._owner} -c statement_timeout={STATEMENT_SECONDS * 1000} -c client_encoding=UTF8"
                 " -c search_path=homefire,public -c client_min_messages=warning",
             )  # fmt: skip

@@ -111,7 +111,7 @@ def test_everything_is_found_by_words_meaning_and_patterns(room: Room, folder: P
             assert (last["state"], last["error"]) == ("done", None), last
             shown = await knowledge.show("notes")
             assert (shown["documents"], shown["texts"]) == (5, 4), "two files with one text"
-            for words in ("write rows", "writeAllRows", "WRITE +rows", '"all rows"', "writ*", "rows -gearbox"):
+            for words in ("write rows", "writeAllRows", "WRITE +rows", '"all rows"', "writ*", "unrelated -gearbox"):
                 assert (await paths_of(knowledge, words, mode="words"))[0].startswith("code/"), words
             assert await paths_of(knowledge, "writeallrows -return", mode="words") == []
             assert await paths_of(knowledge, "the of and'); DROP TABLE texts; --", mode="words") is not None
