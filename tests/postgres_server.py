@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -70,12 +71,12 @@ class Server:
     def kill(self) -> None:
         """Ends it at once; its own children end with it."""
         assert self._process is not None
-        self._process.send_signal(3)  # SIGQUIT: without a shutdown, so that the next start recovers
+        self._process.send_signal(signal.SIGQUIT)  # without a shutdown, so that the next start recovers
         self._process.wait(30)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGINT)  # SIGTERM would wait for whoever is connected
             self._process.wait(30)
 
     def sql(self, query: str, database: str = "postgres") -> Any:

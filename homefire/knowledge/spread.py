@@ -7,13 +7,15 @@ The folder must be at the same path on every machine (a shared file system), and
 the folder are left out.
 Promises: as `reading.Pool`: one last answer a file; a machine that dies or loses the folder costs time, no file; the groups under
 way are bounded, and so is what is in memory.
-Does not cover: who may use the cluster (Ray asks nobody: docs/security.md), starting one. Tried with a cluster on one machine.
+Does not cover: starting a cluster, and who may use it (it runs what it is sent: docs/security.md). Tried with one of one machine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 # A group ends at the first of these. An actor has one group and another ahead of it.
 GROUP_FILES, GROUP_BYTES, AHEAD = 64, 8 * 2**20, 2
 MOST_ACTORS = 256
-START_SECONDS = 120.0
+START_SECONDS, CONNECT_SECONDS = 120.0, 5.0
 # What a machine says that lacks something which this one may have.
 HERE = frozenset({"document_gone", "document_unreadable", "sandbox_unavailable", "reader_missing"})
 
@@ -46,6 +48,7 @@ class SpreadPool:
             ) from None
         self._ray = ray
         self._here = Pool(root, children=children, walls=walls, plain_without=plain_without)
+        _reach(address)
         own = {"num_cpus": children, "include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **own)
@@ -107,6 +110,16 @@ class SpreadPool:
         yield from self._here.read(each for group in groups for each in group)
 
 
+def _reach(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as problem:
+            raise CannotIngest(f"The cluster at '{address}' does not answer: {_line(problem)}.") from None
+
+
 def _actor(ray: Any) -> Any:
     """The class that runs on the cluster."""
 
@@ -117,6 +130,9 @@ def _actor(ray: Any) -> Any:
 
         def has_folder(self) -> bool:
             return self._there
+
+        def pid(self) -> int:
+            return os.getpid()
 
         def read(self, files: list[Found]) -> list[Read]:
             return list(self._pool.read(files))
