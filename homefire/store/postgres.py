@@ -276,7 +276,7 @@ class PostgresRows(KnowledgeRows):
         return await self._store.write(change)
 
     async def finish(self, collection: CollectionRow, complete: bool, note: str = "") -> list[int]:
-        """As `KnowledgeRows.finish`; the server looks at what it has now, or it would plan as if tables were empty (4 s a query)."""
+        """As `KnowledgeRows.finish`; the server looks at what it has now, or it plans for empty tables (4 s a query)."""
         dead = await super().finish(collection, complete, note)
 
         def look(c: Any) -> None:
