@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from typing import Any
 
 from bench import (
     auth,
+    crash,
     engine,
     fair,
     fetch,
     fit,
+    ingest,
     kv,
+    needles,
     policy,
     quantize,
     retrieval,
@@ -40,10 +44,13 @@ BENCHES = {
     "verify": verify.measure,
     "fit": fit.measure,
     "quantize": quantize.measure,
+    "crash": crash.measure,
     "sandbox": sandbox.measure,
     "engine": engine.measure,
     "policy": policy.measure,
     "store": store.measure,
+    "needles": needles.measure,
+    "ingest": ingest.measure,
     "retrieval": retrieval.measure,
 }
 
@@ -54,9 +61,14 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", action="store_true", help="print the JSON object alone")
     parser.add_argument("--peers", action="store_true", help="retrieval: other programs too, installed under build/")
+    parser.add_argument(
+        "--tokens", type=int, default=needles.TOKENS, help="needles: size of the haystack, four bytes each"
+    )
     options = parser.parse_args()
+    given: dict[str, Any] = {"needles": {"tokens": options.tokens}, "retrieval": {"peers": options.peers}}.get(
+        options.name, {}
+    )
     try:
-        given = {"peers": True} if options.peers and options.name == "retrieval" else {}
         report: Report = asyncio.run(BENCHES[options.name](**given))
     except HomefireError as problem:
         show_error(problem, options.json)

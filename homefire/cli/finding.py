@@ -46,6 +46,7 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         how.add_argument("--regex", action="store_true", help="the query is a regular expression")
         how.add_argument("--literal", action="store_true", help="the query is a plain string, punctuation and all")
         parser.add_argument("--case", action="store_true", help="with --regex and --literal: mind upper and lower case")
+        parser.add_argument("--rerank", action="store_true", help="let an installed reranker read the best ones")
         parser.add_argument("--explain", action="store_true", help="say why each result is where it is")
         parser.add_argument("--limit", type=int, default=10, help="results (10)")
     else:
@@ -93,6 +94,8 @@ def _search(options: argparse.Namespace, home: Homefire) -> int:
     query = " ".join(options.query)
     mode = "pattern" if options.regex or options.literal else options.mode or "all"
     fields: dict[str, Any] = {"mode": mode, "limit": options.limit, "explain": options.explain, **narrowed(options)}
+    if options.rerank:
+        fields["rerank"] = True
     if mode == "pattern":
         fields |= {"literal": options.literal, "ignore_case": not options.case}
     found = home.search(query, **fields)

@@ -115,14 +115,16 @@ def _followed(
                 total = said["total_bytes"] if said["counted"] else None
                 label = f"  {said['collection']}: {said['files']:,} files, {tokens(said['tokens'])}"
                 if said["state"] == "waiting":
-                    label = f"  {said['collection']} waits for another one"
+                    label = f"  {said['collection']}: waiting"
                 bar.show(label, said["bytes"], total, said["bytes_per_second"], said["eta_seconds"])
     raise InternalError("The stream ended without an end.")
 
 
 def _stopped(options: argparse.Namespace, home: Homefire, name: str) -> int:
-    if name:
-        home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
+    if not name:  # it was too early to know what began
+        print("If a run began, it goes on: homefire knowledge list", file=sys.stderr)
+        return 130
+    home.post(f"{_one(name)}/cancel", seconds=ANSWER_SECONDS)
     if options.json:
         print_json({"cancelled": name})
     else:

@@ -49,6 +49,12 @@ KEY = "knowledge"
 LEAST_GAIN, LEAST_COSINE, ROUNDS = 1.2, 0.97, 5
 # With these the products of int8 are summed in 32 bits at once; without, in 16, which 8 bits overflow.
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+# Families by their model cards, in the model's name -> the words before a question, and before a text. bge-m3 wants none.
+PREFIXES = (
+    (re.compile(r"\bbge-(small|base|large)-en"), "Represent this sentence for searching relevant passages: ", ""),
+    (re.compile(r"\be5-(small|base|large)"), "query: ", "passage: "),
+    (re.compile(r"\bnomic-embed-text"), "search_query: ", "search_document: "),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +133,10 @@ class Embedders:
             raise UnknownModel(
                 "The embedding model is not here any more.", "Get it again, or choose another for the role embed."
             )
+        before = prefixes(name)[0 if urgent else 1]
+        given = tuple(before + text for text in texts)
         async with await self._keeper.ensure(name, key="" if urgent else KEY, cost=len(texts)) as lease:
-            return (await lease.engine.embed(EmbeddingRequest(name, tuple(texts), truncate=True))).vectors
+            return (await lease.engine.embed(EmbeddingRequest(name, given, truncate=True))).vectors
 
     async def settled(self) -> None:
         """Returns when nothing is being measured."""
@@ -168,7 +176,8 @@ class Embedders:
 
     def _tag(self, model: Model, name: str) -> str:
         how = f"graph {_bits()}" if name.endswith(GRAPH) else "own"
-        return hashlib.sha256(" ".join([*identity(model), how]).encode()).hexdigest()[:16]
+        words = [*identity(model), how, *filter(None, prefixes(name))]
+        return hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
 
     def _measure_beside(self, model: Model) -> None:
         if model.name not in self._measuring:
@@ -213,6 +222,11 @@ class Embedders:
         said = f"{fast:,.0f} texts a second as a graph, {slow:,.0f} in llama.cpp, mean cosine {cosine:.4f}"
         better = fast >= LEAST_GAIN * slow and cosine >= LEAST_COSINE
         return Verdict("onnx" if better else "llama.cpp", said, round(fast), round(slow), round(cosine, 4))
+
+
+def prefixes(name: str) -> tuple[str, str]:
+    """What a model of this name was trained to see before a question, and before a text that answers one."""
+    return next(((question, text) for family, question, text in PREFIXES if family.search(name.lower())), ("", ""))
 
 
 async def compare(own: Engine, graph: Engine, texts: Sequence[str]) -> tuple[float, float, float]:

@@ -26,7 +26,7 @@ from homefire.hardware.governor import Bounds, Governor
 from homefire.hardware.gpu_limits import GpuLimits
 from homefire.hardware.regulator import Regulator
 from homefire.hardware.sensors import Live
-from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, Sampling, TextDelta
+from homefire.messages import ChatRequest, EmbeddingRequest, Form, Message, RerankRequest, Sampling, TextDelta
 from homefire.models.installed import Model
 from homefire.models.library import Library, Roles
 from homefire.paths import Paths
@@ -67,6 +67,20 @@ class PolicyVectors:
         here = [str(model.name) for model in self._library.all() if model.facts.kind == "embedding"]
         chosen = self._roles.roles()["embed"]
         return chosen if chosen in here else here[0] if len(here) == 1 else ""
+
+
+class Judged:
+    """A reranker as searching asks it: the first that is installed."""
+
+    def __init__(self, answering: Answering, library: Library) -> None:
+        self._answering = answering
+        self._library = library
+
+    async def __call__(self, question: str, texts: Sequence[str]) -> Sequence[float] | None:
+        name = next((str(model.name) for model in self._library.all() if model.facts.kind == "rerank"), None)
+        if name is None:
+            return None
+        return (await self._answering.rerank(RerankRequest(name, question, tuple(texts)), Asking("knowledge"))).scores
 
 
 class Completed:

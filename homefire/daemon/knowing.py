@@ -15,6 +15,7 @@ from homefire.knowledge.ingest import IngestRules
 from homefire.knowledge.kept import Kept
 from homefire.knowledge.knowledge import Knowledge
 from homefire.knowledge.meaning import Embed
+from homefire.knowledge.search import Judge
 from homefire.paths import Paths, from_os
 from homefire.settings import Settings, open_secrets
 from homefire.store import KnowledgeRows, Store
@@ -25,11 +26,15 @@ NEEDED = ("numpy", "tantivy")
 SECRET = "knowledge:store"
 
 
-def make_knowledge(store: Store, paths: Paths, settings: Settings, embed: Embed, walls: bool) -> Knowledge | None:
+def make_knowledge(
+    store: Store, paths: Paths, settings: Settings, *, embed: Embed, judge: Judge, walls: bool
+) -> Knowledge | None:
     """The room, not yet open; None without its packages. `walls`: the sandbox's hold on this machine."""
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         return None
-    return Knowledge(store, paths, lambda: ingest_rules(settings, walls), embed, elsewhere(settings, paths))
+    return Knowledge(
+        store, paths, lambda: ingest_rules(settings, walls), embed, judge, elsewhere=elsewhere(settings, paths)
+    )
 
 
 def elsewhere(settings: Settings, paths: Paths) -> tuple[KnowledgeRows, Kept] | None:

@@ -27,6 +27,7 @@ from homefire.daemon.embedders import GRAPH, Embedders
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
+    Judged,
     Levers,
     PolicyVectors,
     engine_build,
@@ -254,7 +255,10 @@ class Daemon:
         return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
 
     async def _open_knowledge(self, walls: bool) -> None:
-        self.knowledge = make_knowledge(self.store, self.paths, self.settings, self.embedders, walls)
+        judge = Judged(Answering(self.keeper, self.library, roles=self.roles.roles), self.library)
+        self.knowledge = make_knowledge(
+            self.store, self.paths, self.settings, embed=self.embedders, judge=judge, walls=walls
+        )
         if self.knowledge is not None:
             await self.knowledge.open()
             self.embedders.settled_one = self.knowledge.meaning.nudge

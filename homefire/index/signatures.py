@@ -27,6 +27,7 @@ _EMPTY = 0xFFFFFFFF
 _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 _BASE = 0x100000001B3  # odd, so that it has an inverse modulo 2^64
 _SHINGLE = 3  # words
+_LOWEST = np.uint64(0x0101010101010101)
 
 
 def text_hash(text: bytes) -> int:
@@ -39,10 +40,20 @@ def block_hashes(spans: Sequence[bytes]) -> list[int]:
     return [text_hash(span) for span in spans]
 
 
+def signature(text: bytes) -> tuple[int, bytes]:
+    """`simhash64` and `minhash` of a text, for the price of reading it once."""
+    plain = _plain(text)
+    return _simhash(plain), _minhash(plain)
+
+
 def minhash(text: bytes) -> bytes:
     """64 little-endian u32: the least hash of each bin, 0xFFFFFFFF where a bin is empty (a short text)."""
+    return _minhash(_plain(text))
+
+
+def _minhash(plain: Any) -> bytes:
     least = np.full(BINS, _EMPTY, np.uint32)
-    for block in _blocks(_plain(text), overlap=7):
+    for block in _blocks(plain, overlap=7):
         pieces = _mixed(_eights(block))
         values = np.minimum((pieces >> np.uint64(26)) & np.uint64(_EMPTY), np.uint64(_EMPTY - 1)).astype(np.uint32)
         np.minimum.at(least, (pieces >> np.uint64(58)).astype(np.int64), values)
@@ -68,16 +79,19 @@ def bands(signature: bytes) -> list[int]:
 
 def simhash64(text: bytes) -> int:
     """64 bits: each is the majority of that bit over the hashes of all three words in a row."""
+    return _simhash(_plain(text))
+
+
+def _simhash(plain: Any) -> int:
     counts = np.zeros(64, np.int64)
     total = 0
-    for block in _blocks(_plain(text), overlap=0):
+    for block in _blocks(plain, overlap=0):
         words = _words(block)
         shingles = words
         if len(words) >= _SHINGLE:
             shingles = words[:-2] * np.uint64(_MIX_1) + words[1:-1] * np.uint64(_MIX_2) + words[2:]
         hashes = _mixed(shingles)
-        bits = np.unpackbits(hashes.astype("<u8").view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
-        counts += bits.sum(axis=0, dtype=np.int64)
+        counts += _bit_counts(hashes)
         total += len(hashes)
     return int.from_bytes(np.packbits(2 * counts > total, bitorder="little").tobytes(), "little")
 
@@ -113,8 +127,11 @@ def _eights(block: Any) -> Any:
     """Every eight bytes as one number; of fewer than eight, one number."""
     if len(block) < 8:
         block = np.concatenate([block, np.zeros(8 - len(block), np.uint8)])
-    windows = np.lib.stride_tricks.sliding_window_view(block, 8)
-    return np.ascontiguousarray(windows).view("<u8").reshape(-1)
+    data = block.tobytes()
+    found: Any = np.empty(len(data) - 7, np.uint64)
+    for first in range(8):  # every eighth of them stands side by side in the bytes
+        found[first::8] = np.frombuffer(data, "<u8", (len(data) - first) // 8, first)
+    return found
 
 
 def _mixed(values: Any) -> Any:
@@ -122,6 +139,18 @@ def _mixed(values: Any) -> Any:
     values ^= values >> np.uint64(32)
     values *= np.uint64(_MIX_2)
     return values ^ (values >> np.uint64(32))
+
+
+def _bit_counts(hashes: Any) -> Any:
+    """How many of these numbers have each of the 64 bits: eight bits at once, one in each byte, 255 numbers before a byte is
+    full."""
+    full = len(hashes) // 255 * 255
+    counts: Any = np.zeros((8, 8), np.int64)
+    for part in (hashes[:full].reshape(255, -1), hashes[full:].reshape(-1, 1)):
+        for bit in range(8):
+            sums = np.add.reduce((part >> np.uint64(bit)) & _LOWEST, axis=0)
+            counts[:, bit] += sums.astype("<u8").view(np.uint8).reshape(-1, 8).sum(axis=0, dtype=np.int64)
+    return counts.reshape(64)
 
 
 @cache
@@ -138,9 +167,14 @@ def _powers() -> tuple[Any, Any]:
 def _words(block: Any) -> Any:
     """A hash of each word: a polynomial of its bytes, from sums over the block."""
     letter = ((block >= 97) & (block <= 122)) | ((block >= 48) & (block <= 57)) | (block >= 128)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], letter, [False])).astype(np.int8)))
+    bounded: Any = np.zeros(len(block) + 2, bool)
+    bounded[1:-1] = letter
+    edges = np.flatnonzero(bounded[1:] != bounded[:-1])
     starts, ends = edges[::2], edges[1::2]
     powers, inverses = _powers()
     sums = np.zeros(len(block) + 1, np.uint64)
-    np.cumsum((block.astype(np.uint64) + np.uint64(1)) * powers[: len(block)], out=sums[1:])
+    terms = block.astype(np.uint64)
+    terms += np.uint64(1)
+    terms *= powers[: len(block)]
+    np.cumsum(terms, out=sums[1:])
     return (sums[ends] - sums[starts]) * inverses[starts]

@@ -159,7 +159,7 @@ def _cut_well(kept: Kept) -> bool:
         return False
     size = len(kept.data)
     inside = all(start <= end <= size for start, end, _, _ in pieces) and len(pieces) <= MOST_PIECES
-    return inside and all(start <= end <= size and piece < len(pieces) for start, end, piece in windows)
+    return inside and all(start <= end <= size and piece < len(pieces) for start, end, piece, _ in windows)
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[Frame], data: bytes, source: Path) -> Frame:

@@ -76,7 +76,7 @@ class Checking:
         for space in await self._rows.spaces(collection.id):
             if space.name in report.vectors:
                 await self._rows.drop_space(collection.id, space.tag)
-                await self._shelves.drop_vectors(collection.id, space.tag)
+                await self._shelves.drop_vectors(collection.id, space)
         self._shelves.died(collection.id)
         report.mended = True
 

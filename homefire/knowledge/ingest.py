@@ -24,7 +24,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from homefire.errors import (
 )
 from homefire.knowledge import talk
 from homefire.knowledge.versions import READER_VERSION
+from homefire.knowledge.volumes import SEGMENT_BYTES
 from homefire.paths import CollectionName, Paths, from_os
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, TextRow
 from homefire.supervision.record import INHERITED, exit_code, rotate
@@ -51,6 +52,8 @@ log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.2
 MOST_ENDED = 50
+# A volume of which less than this share is alive is written anew, so many bytes at a time.
+ALIVE, MOVED_BYTES = 0.5, 32 * 2**20
 STORED_AT_ONCE = 200
 # A child that says nothing for so long hangs: reading one file ends much sooner.
 SILENT_SECONDS = 900.0
@@ -60,13 +63,14 @@ MODULE = "homefire.knowledge.ingest_child"
 @dataclass(frozen=True, slots=True)
 class IngestRules:
     """`largest`: bytes of a file that is read at most; `readers`: children that read; `walls`: behind the sandbox's; without them
-    nothing is read, or with `plain_without` what needs no foreign parser. `cluster`: the address of a Ray cluster whose machines
-    read (`spread.py`); empty: this one does."""
+    nothing is read, or with `plain_without` what needs no foreign parser; `segment`: bytes of a full volume; `cluster`: address
+    of a Ray cluster whose machines read (`spread.py`), "": this one does."""
 
     largest: int = 256 * 2**20
     readers: int = 2
     walls: bool = True
     plain_without: bool = False
+    segment: int = SEGMENT_BYTES
     cluster: str = ""
 
 
@@ -117,7 +121,8 @@ class Job:
 
 
 class Ingestion:
-    """The queue of runs and the one that runs. `committed(collection)` is called after each batch and at a run's end."""
+    """The queue of runs and the one that runs. `committed(collection, ended)` is called after each batch and at a run's end,
+    `emptied(segments)` when volumes hold nothing any more."""
 
     def __init__(
         self,
@@ -125,7 +130,9 @@ class Ingestion:
         paths: Paths,
         rules: Callable[[], IngestRules],
         committed: Callable[[CollectionRow, bool], Awaitable[None]],
+        emptied: Callable[[Sequence[int]], None],
     ) -> None:
+        self._emptied = emptied
         self._rows = rows
         self._paths = paths
         self._rules = rules
@@ -292,11 +299,11 @@ class Ingestion:
             os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
-            rules.plain_without, self._rows.holds_texts, rules.cluster,
+            rules.segment, rules.plain_without, self._rows.holds_texts, rules.cluster,
         )  # fmt: skip
         process = await self._spawn()
         try:
-            said = await _Conversation(self._rows, row, job, self._committed).hold(process, order)
+            said = await _Conversation(self._rows, row, job, self._committed, self._emptied).hold(process, order)
             code = exit_code(await process.wait())
         finally:
             if process.returncode is None:
@@ -335,7 +342,9 @@ class _Conversation:
         row: CollectionRow,
         job: Job,
         committed: Callable[[CollectionRow, bool], Awaitable[None]],
+        emptied: Callable[[Sequence[int]], None],
     ) -> None:
+        self._emptied = emptied
         self._rows = rows
         self._row = row
         self._job = job
@@ -372,6 +381,13 @@ class _Conversation:
                 return talk.Known([found.get(digest, (0, False)) for digest in digests])
             case talk.Stored(after):
                 return talk.StoredTexts(await self._stored(after))
+            case talk.Thin():
+                rows = await self._rows.sparse(ALIVE, MOVED_BYTES)
+                return talk.Thinned([(t.id, (t.segment, t.start, t.size, t.lines, t.marks)) for t in rows])
+            case talk.Moved(ends, texts):
+                places = [(number, *place) for number, place in texts]
+                self._emptied(await self._rows.moved({s: (text, lines) for s, text, lines in ends}, places))
+                return talk.Committed([])
             case talk.Batch():
                 dead = await self._commit(message)
                 await self._committed(self._row, False)

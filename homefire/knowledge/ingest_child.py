@@ -1,6 +1,7 @@
 """The ingest child: walks a folder, has what changed read, and puts it where it is kept (`sinks.py`), batch by batch.
 
-    walk -> (daemon: which are as they were) -> readers behind walls -> batch -> volumes -> words -> (daemon commits) -> ...
+    walk -> (daemon: which are as they were) -> readers behind walls -> batch
+    batch -> (a thread) volumes -> words -> (daemon commits)
 
 Run as `python -m homefire.knowledge.ingest_child`; orders and answers come on standard input (`talk.py`).
 Promises: it alone writes volumes and words; a batch is on the disk before the daemon hears of it, so what it is killed in the
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,6 +61,7 @@ class Channel:
         self._out = os.dup(1)
         os.dup2(2, 1)  # what native code prints does not get into the frames
         self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._asking, self._saying = threading.Lock(), threading.Lock()
         threading.Thread(target=self._listen, name="daemon", daemon=True).start()
 
     def order(self) -> talk.Order:
@@ -68,13 +71,15 @@ class Channel:
     def say(self, message: talk.FromChild) -> None:
         """Sends a message that has no answer."""
         data = memoryview(talk.framed(message))
-        while data:
-            data = data[os.write(self._out, data) :]
+        with self._saying:
+            while data:
+                data = data[os.write(self._out, data) :]
 
     def ask(self, message: talk.FromChild, answer: type[T]) -> T:
         """Sends a message and waits for what the daemon answers."""
-        self.say(message)
-        return msgspec.msgpack.decode(self._next(), type=answer)
+        with self._asking:  # the daemon answers one after the other
+            self.say(message)
+            return msgspec.msgpack.decode(self._next(), type=answer)
 
     def _next(self) -> bytes:
         found = self._heard.get()
@@ -103,7 +108,9 @@ class Run:
         self._reported = 0.0
         self._gathered = _Gathered()
         self._complete = True
-        self._sink: Sink = SentSink() if order.sent else FileSink(order, self._stored)
+        self._sink: Sink = SentSink() if order.sent else FileSink(order, self)
+        self._writer = ThreadPoolExecutor(1, "write")
+        self._written: Future[None] | None = None
 
     def run(self) -> None:
         """From the first file to the last dead text. Raises HomefireError."""
@@ -113,6 +120,7 @@ class Run:
         else:
             self._walk()
         self._flush()
+        self._settle()
         self._report(last=True)
         dead = self._channel.ask(talk.Finish(self._complete), talk.Committed).dead
         self._sink.remove(dead)
@@ -211,8 +219,20 @@ class Run:
     # -- batches
 
     def _flush(self) -> None:
-        """What was gathered goes to the disk, then the daemon commits it."""
+        """What was gathered goes to the disk, while the next is gathered; never two batches at once. Raises what the last one
+        raised."""
+        self._settle()
         gathered, self._gathered = self._gathered, _Gathered(self._gathered.unfinished)
+        self._written = self._writer.submit(self._store, gathered)
+
+    def _settle(self) -> None:
+        """Waits until the last batch is committed. Raises what it raised."""
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
+
+    def _store(self, gathered: _Gathered) -> None:
+        """A batch onto the disk, then the daemon commits it."""
         documents, digests = gathered.documents()
         if not documents:
             return
@@ -228,7 +248,7 @@ class Run:
                 number = self._next_text  # noqa: PLW2901
                 self._next_text += 1
                 place, sent = self._sink.keep(signed.text.data)
-                windows = pack_windows([(w.start, w.end, w.piece) for w in signed.text.windows])
+                windows = pack_windows([(w.start, w.end, w.piece, w.whole) for w in signed.text.windows])
                 new.append(
                     talk.NewText(
                         number, signed.digest, place, _signed_64(signed.simhash), signed.minhash, labels, packed, windows,
@@ -249,9 +269,20 @@ class Run:
         batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
         self._sink.remove(self._channel.ask(batch, talk.Committed).dead)
 
-    def _stored(self, after: int) -> list[talk.StoredText]:
+    # -- what a sink asks of the daemon
+
+    def stored(self, after: int) -> list[talk.StoredText]:
+        """The texts of the collection behind a `seq`."""
         self._report()
         return self._channel.ask(talk.Stored(after), talk.StoredTexts).texts
+
+    def sparse(self) -> list[tuple[int, tuple[int, int, int, int, int]]]:
+        """Texts (number, place) in volumes that are mostly dead."""
+        return self._channel.ask(talk.Thin(), talk.Thinned).texts
+
+    def moved(self, ends: list[tuple[int, int, int]], texts: list[tuple[int, tuple[int, int, int, int, int]]]) -> None:
+        """They lie elsewhere now."""
+        self._channel.ask(talk.Moved(ends, texts), talk.Committed)
 
     def _report(self, last: bool = False) -> None:
         now = time.monotonic()

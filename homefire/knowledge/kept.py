@@ -12,7 +12,7 @@ Does not cover: what an embedder is (`meaning.Embed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from homefire.knowledge.volumes import Place
@@ -67,11 +67,19 @@ class Kept(Protocol):
         """Words that `check` found damaged go; they are made anew."""
         ...
 
-    async def drop_vectors(self, collection: int, tag: str) -> None:
+    async def thinned(self, collection: int, space: SpaceRow) -> SpaceRow | None:
+        """The vectors without the dead ones, once those are the larger part: the space that says so. None: not yet."""
+        ...
+
+    async def drop_vectors(self, collection: int, space: SpaceRow) -> None:
         """One embedder's vectors go."""
         ...
 
-    async def remove(self, collection: int, segments: Iterable[int]) -> None:
+    def emptied(self, segments: Sequence[int]) -> None:
+        """These segments of the volumes hold nothing any more, and go."""
+        ...
+
+    async def remove(self, collection: int, segments: Sequence[int]) -> None:
         """What a removed collection had goes, and these segments of the volumes."""
         ...
 

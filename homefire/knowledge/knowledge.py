@@ -26,7 +26,7 @@ from homefire.knowledge.ingest import Ingestion, IngestRules, Job
 from homefire.knowledge.kept import Kept
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
-from homefire.knowledge.search import Question, Results, Search
+from homefire.knowledge.search import Judge, Question, Results, Search
 from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import place_of
 from homefire.knowledge.watch import Watch
@@ -71,13 +71,15 @@ class Knowledge:
         paths: Paths,
         rules: Callable[[], IngestRules],
         embed: Embed,
+        judge: Judge | None = None,
+        *,
         elsewhere: tuple[KnowledgeRows, Kept] | None = None,
     ) -> None:
         self.rows, self.shelves = elsewhere or embedded(store, paths)
         self._waiting: asyncio.Task[None] | None = None
-        self.ingestion = Ingestion(self.rows, paths, rules, self._committed)
+        self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self.shelves.emptied)
         self.meaning = Meaning(self.rows, self.shelves, embed)
-        self.searching = Search(self.rows, self.shelves, embed)
+        self.searching = Search(self.rows, self.shelves, embed, judge)
         self.checking = Checking(self.rows, self.shelves)
         self.exporting = Exporting(self.rows, self.shelves, self.ingestion)
         self.watch = Watch(self.rows, self.ingestion, paths.home)
@@ -213,9 +215,9 @@ class Knowledge:
 
     async def _committed(self, collection: CollectionRow, ended: bool) -> None:
         self.shelves.changed(collection.id)
-        self.meaning.nudge()
         if ended:
             self.shelves.died(collection.id)
+        self.meaning.nudge(collection.name if ended else "")
 
     async def _view(self, row: CollectionRow) -> dict[str, Any]:
         job, facts = self.ingestion.job(row.name), row.facts

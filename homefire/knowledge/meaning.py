@@ -78,6 +78,7 @@ class Meaning:
         self._embed = embed
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._untidy: set[str] = set()
         self._at = ""
         self._rate = 0.0
         self._problem = ""
@@ -93,8 +94,10 @@ class Meaning:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
 
-    def nudge(self) -> None:
-        """There are new texts, or another embedder."""
+    def nudge(self, ended: str = "") -> None:
+        """There are new texts, or another embedder. `ended`: a collection in which texts may have died."""
+        if ended:
+            self._untidy.add(ended)
         self._wake.set()
 
     async def state(self, collection: CollectionRow) -> dict[str, Any]:
@@ -126,6 +129,8 @@ class Meaning:
                     await self._catch_up(*found)
                     pause, self._problem = RETRY_SECONDS, ""
                 self._at = ""
+                while self._untidy:
+                    await self._tidy_all(self._untidy.pop())
                 with contextlib.suppress(TimeoutError):  # an embedder may have come meanwhile
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._wake.wait()
@@ -152,7 +157,7 @@ class Meaning:
             for old in spaces.values():
                 if old.tag != wanted.tag:  # the new one has all: the old one has served
                     await self._rows.drop_space(collection.id, old.tag)
-                    await self._shelves.drop_vectors(collection.id, old.tag)
+                    await self._shelves.drop_vectors(collection.id, old)
         return None
 
     async def _catch_up(self, collection: CollectionRow, provider: Provider, space: SpaceRow) -> None:
@@ -162,7 +167,7 @@ class Meaning:
         except IndexDamaged as problem:  # it can be made anew
             log.warning("the vectors of '%s' are made anew: %s", collection.name, problem.message)
             await self._rows.drop_space(collection.id, provider.tag)
-            await self._shelves.drop_vectors(collection.id, provider.tag)
+            await self._shelves.drop_vectors(collection.id, space)
             space = replace(space, rows=0, upto=0)
             writer = await self._shelves.vectors_writer(collection.id, space)
         try:
@@ -182,6 +187,25 @@ class Meaning:
         if space.upto < last:  # the last ones are dead
             await self._rows.set_space(collection.id, replace(space, upto=last))
 
+    async def _tidy_all(self, name: str) -> None:
+        for collection in await self._rows.all():
+            if collection.name == name and collection.mine:
+                for space in await self._rows.spaces(collection.id):
+                    await self._tidy(collection, space)
+
+    async def _tidy(self, collection: CollectionRow, space: SpaceRow) -> None:
+        """Vectors without the dead ones, once those are the larger part."""
+        dead = await self._rows.dead(collection.id)
+        self._shelves.died(collection.id)
+        new = await self._shelves.thinned(collection.id, space)
+        if new is None:
+            return
+        await self._rows.set_space(collection.id, new)
+        self._shelves.died(collection.id)
+        await self._rows.forget_dead(collection.id, dead)
+        if new.generation != space.generation:
+            await self._shelves.drop_vectors(collection.id, space)
+
     def _windows(self, step: list[tuple[int, TextRow]]) -> tuple[list[tuple[int, TextRow]], list[_Window]]:
         """The windows of as many of these texts as make a step, at least one."""
         found: list[_Window] = []
@@ -190,12 +214,14 @@ class Meaning:
             if place and len(found) + len(packed) > STEP_WINDOWS:
                 return step[:place], found
             data = self._shelves.volumes.view(place_of(text))
-            for start, end, piece in packed:
+            for start, end, piece, whole in packed:
                 said = bytes(data[start:end]).decode("utf-8", "replace").strip()[:LONGEST_WINDOW]
                 if said:
                     sign = hashlib.blake2b(said.encode(), digest_size=8).digest()
                     found.append(
-                        _Window(number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said)
+                        _Window(
+                            number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said, whole
+                        )
                     )
         return step, found
 
@@ -215,6 +241,7 @@ class Meaning:
                     [row for _, row in copied],
                     [each.id for each in taken],
                     [(each.start, each.length) for each in taken],
+                    [each.whole for each in taken],
                 )
         new: dict[int, str] = {each.hash: each.text for each in windows}
         order = sorted(new, key=lambda sign: len(new[sign]))  # alike lengths together: less padding
@@ -234,6 +261,7 @@ class _Window:
     length: int
     hash: int
     text: str
+    whole: bool
 
 
 def _append(writer: Any, windows: list[_Window], vectors: dict[int, bytes]) -> None:
@@ -245,4 +273,5 @@ def _append(writer: Any, windows: list[_Window], vectors: dict[int, bytes]) -> N
         [(each.start, each.length) for each in windows],
         [each.hash for each in windows],
         data,
+        [each.whole for each in windows],
     )

@@ -1,7 +1,7 @@
 """Pieces and windows of a text as bytes, as they stand in the database and beside vectors.
 
     piece    start, end, line, label: four u32, least significant byte first; `label` is a place in the text's list of labels
-    window   start, end, piece: three u32
+    window   start, end, piece: three u32; of a piece's beginning that stands for the piece, WHOLE is added to its number
 
 A piece's number: the text's number shifted left by SHIFT, with its place among the text's pieces.
 Promises: pure; what was packed comes back.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 SHIFT = 20
 MOST_PIECES = 1 << SHIFT
+WHOLE = 1 << 31
 PIECE, WINDOW = struct.Struct("<4I"), struct.Struct("<3I")
 
 
@@ -58,14 +59,16 @@ def unpack_labelled(packed: bytes, labels: str) -> list[tuple[int, int, int, str
         raise ValueError("a piece without a label") from None
 
 
-def pack_windows(windows: Sequence[tuple[int, int, int]]) -> bytes:
-    """(start, end, piece) of each, packed."""
-    return b"".join(WINDOW.pack(*each) for each in windows)
+def pack_windows(windows: Iterable[tuple[int, int, int, bool]]) -> bytes:
+    """(start, end, piece, whether it stands for the piece) of each, packed."""
+    return b"".join(
+        [WINDOW.pack(start, end, piece | WHOLE if whole else piece) for start, end, piece, whole in windows]
+    )
 
 
-def unpack_windows(packed: bytes) -> list[tuple[int, int, int]]:
-    """(start, end, piece) of each."""
-    return list(WINDOW.iter_unpack(packed))
+def unpack_windows(packed: bytes) -> list[tuple[int, int, int, bool]]:
+    """(start, end, piece, whether it stands for the piece) of each."""
+    return [(start, end, piece & ~WHOLE, piece >= WHOLE) for start, end, piece in WINDOW.iter_unpack(packed)]
 
 
 def number_of(text: int, piece: int) -> int:

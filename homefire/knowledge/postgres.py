@@ -17,12 +17,13 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from homefire.errors import BadPattern, IndexDamaged, InternalError, StoreDamaged
 from homefire.knowledge.packing import MOST_PIECES, PIECE, SHIFT, unpack_labelled
+from homefire.knowledge.shelves import FEWEST_DEAD
 from homefire.knowledge.volumes import EVERY, Place
 from homefire.store import SpaceRow, TextRow
 from homefire.store.postgres import Postgres, PostgresRows
@@ -89,12 +90,29 @@ class PostgresShelves:
             after = page[-1][0]
             await asyncio.to_thread(self._words_anew, collection, [text for _, text in page])
 
-    async def drop_vectors(self, collection: int, tag: str) -> None:
+    async def thinned(self, collection: int, space: SpaceRow) -> SpaceRow | None:
+        """As `Kept.thinned`; the rows of dead texts go where they stand."""
+        table = _table(collection, space.tag)
+        dead = f"FROM {table} WHERE text IN (SELECT text FROM collection_texts WHERE collection = %s AND dead = 1)"  # nosec B608
+
+        def change(c: Any) -> bool:
+            count = f"SELECT (SELECT count(*) {dead}) >= greatest(%s, (SELECT count(*) FROM {table}) / 2)"  # nosec B608
+            (many,) = c.raw.execute(count, (collection, FEWEST_DEAD)).fetchone()
+            if many:
+                c.raw.execute(f"DELETE {dead}", (collection,))  # nosec B608
+            return bool(many)
+
+        return space if space.rows and await self._server.write(change) else None
+
+    async def drop_vectors(self, collection: int, space: SpaceRow) -> None:
         """As `Kept.drop_vectors`."""
-        table = _table(collection, tag)
+        table = _table(collection, space.tag)
         await self._server.write(lambda c: c.raw.execute(f"DROP TABLE IF EXISTS {table}"))  # nosec B608 # our own name
 
-    async def remove(self, collection: int, segments: Iterable[int]) -> None:
+    def emptied(self, segments: Sequence[int]) -> None:
+        """There are no volumes."""
+
+    async def remove(self, collection: int, segments: Sequence[int]) -> None:
         """As `Kept.remove`."""
 
         def change(c: Any) -> None:
@@ -285,18 +303,20 @@ class PostgresVectors:
     def search(self, query: Any, limit: int, allowed: Any = None, windows_scanned: int = 0) -> list[Any]:
         """As `Vectors.search`."""
         from homefire.index.hits import WindowHit
+        from homefire.index.vectors import WHOLE_BONUS
 
         scanned = windows_scanned or min(MOST_EF, max(LEAST_EF, 3 * limit))
         asked = _vector(query)
-        inner = f"SELECT id, start, length, 1 - (v <=> %s::vector) AS score FROM {self._table} WHERE row < %s"  # nosec B608 # our own name
+        inner = f"SELECT id, start, length, whole, 1 - (v <=> %s::vector) AS score FROM {self._table} WHERE row < %s"  # nosec B608 # our own name
         given: list[Any] = [asked, self._space.rows]
         if allowed is not None:
             inner, given = inner + " AND text = ANY(%s)", [*given, [int(each) for each in allowed]]
         order = f"{inner} ORDER BY v <=> %s::vector LIMIT %s"
+        bonus = f"{WHOLE_BONUS} * whole::int"
         alive = ALIVE.format(f"id >> {SHIFT}")
         outer = (
             f"SELECT id, score, start, length FROM (SELECT DISTINCT ON (id) * FROM ({order}) near WHERE {alive}"  # nosec B608
-            " ORDER BY id, score DESC) best ORDER BY score DESC, id LIMIT %s"
+            f" ORDER BY id, score + {bonus} DESC) best ORDER BY score + {bonus} DESC, id LIMIT %s"
         )
 
         def found(c: Any) -> Any:
@@ -342,23 +362,42 @@ class PostgresVectorsWriter:
         self._copied: list[tuple[Any, ...]] = []
         server.run(lambda c: self._make(c.raw, space))
 
-    def append(self, ids: Sequence[int], spans: Sequence[tuple[int, int]], hashes: Sequence[int], vectors: Any) -> None:
+    def append(
+        self,
+        ids: Sequence[int],
+        spans: Sequence[tuple[int, int]],
+        hashes: Sequence[int],
+        vectors: Any,
+        whole: Sequence[bool] = (),
+    ) -> None:
         """As `VectorsWriter.append`."""
-        for number, (start, length), sign, vector in zip(ids, spans, hashes, vectors, strict=True):
-            self._made.append((self._next, number, number >> SHIFT, start, length, _signed(sign), _vector(vector)))
-            self._next += 1
+        for row, sign, vector in zip(self._rows(ids, spans, whole), hashes, vectors, strict=True):
+            self._made.append((*row, _signed(sign), _vector(vector)))
 
-    def copy(self, source: Any, rows: Sequence[int], ids: Sequence[int], spans: Sequence[tuple[int, int]]) -> None:
+    def copy(
+        self,
+        source: Any,
+        rows: Sequence[int],
+        ids: Sequence[int],
+        spans: Sequence[tuple[int, int]],
+        whole: Sequence[bool] = (),
+    ) -> None:
         """As `VectorsWriter.copy`."""
-        for row, number, (start, length) in zip(rows, ids, spans, strict=True):
-            self._copied.append((self._next, number, number >> SHIFT, start, length, int(row)))
+        for row, before in zip(self._rows(ids, spans, whole), rows, strict=True):
+            self._copied.append((*row, int(before)))
+
+    def _rows(
+        self, ids: Sequence[int], spans: Sequence[tuple[int, int]], whole: Sequence[bool]
+    ) -> Iterator[tuple[int, int, int, int, int, bool]]:
+        for number, (start, length), stands in zip(ids, spans, whole or [False] * len(ids), strict=True):
+            yield self._next, number, number >> SHIFT, start, length, stands
             self._next += 1
 
     def sync(self) -> int:
         """Writes what was gathered; returns the rows that there are."""
         made, copied = self._made, self._copied
-        columns = "row, id, text, start, length, hash, v"
-        again = f"INSERT INTO {self._table} ({columns}) SELECT %s, %s, %s, %s, %s, hash, v FROM {self._table} WHERE row = %s"  # nosec B608 # our own name
+        columns = "row, id, text, start, length, whole, hash, v"
+        again = f"INSERT INTO {self._table} ({columns}) SELECT %s, %s, %s, %s, %s, %s, hash, v FROM {self._table} WHERE row = %s"  # nosec B608 # our own name
 
         def change(c: Any) -> None:
             texts = [row[2] for row in (*made, *copied)]
@@ -383,7 +422,8 @@ class PostgresVectorsWriter:
     def _make(self, c: Any, space: SpaceRow) -> None:
         c.execute(
             f"CREATE TABLE IF NOT EXISTS {self._table} (row bigint PRIMARY KEY, id bigint NOT NULL, text bigint NOT NULL"
-            " REFERENCES texts (id) ON DELETE CASCADE, start bigint NOT NULL, length bigint NOT NULL, hash bigint NOT NULL,"
+            " REFERENCES texts (id) ON DELETE CASCADE, start bigint NOT NULL, length bigint NOT NULL, whole boolean NOT NULL,"
+            " hash bigint NOT NULL,"
             f" v vector({space.width}) NOT NULL)"
         )
         c.execute(f"CREATE INDEX IF NOT EXISTS {self._table}_text ON {self._table} (text)")

@@ -152,6 +152,9 @@ class _Child:
     def hand(self, number: int, job: _Job) -> bool:
         """False: it is dead, and its end will be seen when it is listened to."""
         name = job.found.path.rpartition(b"/")[2].decode("utf-8", "replace")
+        if self.process.poll() is not None:
+            self.dead = True
+            return False
         try:
             send_ask(self.channel, Ask(number, name), job.descriptor)
         except OSError:

@@ -20,7 +20,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from homefire.errors import HomefireError, IndexDamaged, InvalidRequest, StoreDamaged
 from homefire.knowledge.found import Found
@@ -45,7 +45,7 @@ LONGEST_QUESTION = 10_000
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is looked for. `collections`: their names, none: all. `pattern` is a regular expression, or with `literal` a plain
-    string; `explain` fills `why`."""
+    string; `judged`: the best are put in order by a model that reads each of them (a reranker, if one is installed)."""
 
     text: str
     collections: tuple[str, ...] = ()
@@ -54,6 +54,13 @@ class Question:
     filter: Filter = field(default_factory=Filter)
     literal: bool = False
     ignore_case: bool = True
+    judged: bool = False
+
+
+class Judge(Protocol):
+    """A cross-encoder: reads the question and each text together. None: there is none here."""
+
+    async def __call__(self, question: str, texts: Sequence[str]) -> Sequence[float] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +75,11 @@ class Results:
 class Search:
     """Searching what was ingested. Safe to use many times at once."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, judge: Judge | None = None) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
+        self._judge = judge
 
     async def find(self, asked: Question) -> Results:
         """The best places, best first. Raises InvalidRequest, UnknownCollection, PatternTooSlow and the like."""
@@ -81,14 +89,15 @@ class Search:
             raise InvalidRequest(
                 f"The question has {len(asked.text)} characters; {LONGEST_QUESTION} are allowed.", param="query"
             )
-        look = _Look(self._rows, self._shelves, self._embed, replace(asked, limit=max(1, min(asked.limit, MOST))))
-        return await look.results()
+        asked = replace(asked, limit=max(1, min(asked.limit, MOST)))
+        return await _Look(self._rows, self._shelves, self._embed, self._judge, asked).results()
 
 
 class _Look:
     """One search under way."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, asked: Question) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, judge: Judge | None, asked: Question) -> None:
+        self._judge = judge
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -219,12 +228,12 @@ class _Look:
         return not self._allowed or any(row.id in allowed for allowed in self._allowed_sets)
 
     async def _shown(self, collections: Sequence[CollectionRow], lists: dict[str, list[Any]]) -> list[Found]:
-        from homefire.index.fusion import Features, fuse, rerank, tokens
+        from homefire.index.fusion import Features, fuse, rerank, tokens, weights_for
         from homefire.index.query import STOP_WORDS
 
         started = time.perf_counter()
         self._wanted = [each.encode() for each in dict.fromkeys(tokens(self._asked.text)) if each not in STOP_WORDS]
-        fused = fuse(lists)[: self._asked.limit + AHEAD]
+        fused = fuse(lists, weights_for(self._asked.text))[: self._asked.limit + AHEAD]
         rows = await self._rows.pieces([each.id for each in fused], SHIFT, PIECE.size)
         texts = list(dict.fromkeys(row.text.id for row in rows.values()))
         held = await self._rows.holders([each.id for each in collections], texts, self._asked.filter)
@@ -242,6 +251,8 @@ class _Look:
         fused = [each for each in fused if each.id in features]
         if self._asked.mode != "pattern":
             fused = rerank(fused, features, self._asked.text)
+        if self._asked.judged:
+            fused = await self._judged(fused, [features[each.id].text for each in fused])
         seen: dict[bytes, Found] = {}
         for each in fused:
             sign = hashlib.blake2b(b" ".join((read[each.id] or b"").split()), digest_size=16).digest()
@@ -251,6 +262,24 @@ class _Look:
                 seen[sign] = self._place(each, rows[each.id], held[rows[each.id].text.id], read[each.id] or b"", names)
         self._note_time("show", started)
         return list(seen.values())
+
+    async def _judged(self, fused: list[Any], texts: list[str]) -> list[Any]:
+        """The same in the order of a model that reads question and text together; as they are where there is none."""
+        started = time.perf_counter()
+        try:
+            scores = await self._judge(self._asked.text, texts) if self._judge is not None and texts else None
+        except HomefireError as problem:
+            self._notes.append(f"The reranker could not be asked: {problem.message}")
+            return fused
+        if scores is None:
+            self._notes.append("No reranker is installed: homefire models search --capability rerank")
+            return fused
+        ranked = [
+            replace(each, score=score, added={**each.added, "judged": score})
+            for each, score in zip(fused, scores, strict=True)
+        ]
+        self._note_time("judge", started)
+        return sorted(ranked, key=lambda each: (-each.score, each.id))
 
     def _read(self, rows: dict[int, PieceRow]) -> dict[int, bytes | None]:
         """The bytes of each piece; None where the volume lacks them."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from homefire.errors import IndexDamaged
 from homefire.knowledge.volumes import Volumes, lines_file, text_file
 from homefire.paths import Paths
 from homefire.store import KnowledgeRows, SpaceRow, TextRow
+
+# Dead vectors below this number are not worth writing the rest anew; so many rows are written at once.
+FEWEST_DEAD, COPIED_ROWS = 2000, 1000
 
 
 class Shelves:
@@ -35,9 +39,10 @@ class Shelves:
         """The index of words."""
         return self._paths.collection_index(collection) / "words"
 
-    def vectors_folder(self, collection: int, tag: str) -> Path:
+    def vectors_folder(self, collection: int, space: SpaceRow) -> Path:
         """The vectors of one embedder; its tag may be any text."""
-        return self._paths.collection_index(collection) / "vectors" / hashlib.sha256(tag.encode()).hexdigest()[:16]
+        name = f"{hashlib.sha256(space.tag.encode()).hexdigest()[:16]}-{space.generation}"
+        return self._paths.collection_index(collection) / "vectors" / name
 
     async def words(self, collection: int) -> Any:
         """The index of words (`index.words.Words`), with the last commit in sight. Raises IndexDamaged, PackageMissing."""
@@ -51,7 +56,7 @@ class Shelves:
         if known is not None and known[0] == space:
             return known[1]
         dead = await self._rows.dead(collection)
-        folder = self.vectors_folder(collection, space.tag)
+        folder = self.vectors_folder(collection, space)
 
         def opened() -> Any:
             import numpy as np
@@ -68,7 +73,7 @@ class Shelves:
         """What adds to the vectors behind `space.rows` (`index.vectors.VectorsWriter`). Raises IndexDamaged, IndexBusy."""
         from homefire.index.vectors import VectorsWriter
 
-        folder = self.vectors_folder(collection, space.tag)
+        folder = self.vectors_folder(collection, space)
         return await asyncio.to_thread(VectorsWriter, folder, space.width, space.rows)
 
     async def scan(self, texts: Sequence[TextRow], pattern: Any, limit: int) -> Any:
@@ -86,19 +91,31 @@ class Shelves:
         self.drop(collection)
         await asyncio.to_thread(shutil.rmtree, self.words_folder(collection), ignore_errors=True)
 
-    async def drop_vectors(self, collection: int, tag: str) -> None:
-        """Removes one embedder's vectors."""
-        self._vectors.pop((collection, tag), None)
-        await asyncio.to_thread(shutil.rmtree, self.vectors_folder(collection, tag), ignore_errors=True)
+    async def thinned(self, collection: int, space: SpaceRow) -> SpaceRow | None:
+        """The vectors anew without the dead ones, once those are the larger part: the space that says so. None: not yet."""
+        before = await self.vectors(collection, space)
+        if before.dead < max(FEWEST_DEAD, before.rows // 2):
+            return None
+        new = replace(space, generation=space.generation + 1)
+        return replace(new, rows=await asyncio.to_thread(_copied, self.vectors_folder(collection, new), before))
 
-    async def remove(self, collection: int, segments: Iterable[int]) -> None:
-        """Removes what a collection that is no more had, and segments of volumes that hold no text any more."""
-        self.drop(collection)
-        await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection), ignore_errors=True)
+    async def drop_vectors(self, collection: int, space: SpaceRow) -> None:
+        """Removes one embedder's vectors."""
+        self._vectors.pop((collection, space.tag), None)
+        await asyncio.to_thread(shutil.rmtree, self.vectors_folder(collection, space), ignore_errors=True)
+
+    def emptied(self, segments: Sequence[int]) -> None:
+        """Volumes that hold nothing any more."""
         for segment in segments:
             self.volumes.drop(segment)
             for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
-                await asyncio.to_thread(file.unlink, missing_ok=True)
+                file.unlink(missing_ok=True)
+
+    async def remove(self, collection: int, segments: Sequence[int]) -> None:
+        """Removes what a collection that is no more had, and segments of volumes that hold no text any more."""
+        self.drop(collection)
+        await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection), ignore_errors=True)
+        self.emptied(segments)
 
     async def sweep(self) -> None:
         """Removes the folders of collections that are no more: a crash left them."""
@@ -146,3 +163,21 @@ def _sweep(indexes: Path, known: set[str]) -> None:
         for folder in indexes.iterdir():
             if folder.name.isdecimal() and folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(folder: Path, before: Any) -> int:
+    """The living rows in a folder of their own, whatever a death had left there; returns how many."""
+    from homefire.index.vectors import VectorsWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = VectorsWriter(folder, before.width, 0)
+    try:
+        alive = before.alive_rows()
+        for first in range(0, len(alive), COPIED_ROWS):
+            rows = alive[first : first + COPIED_ROWS]
+            windows = before.windows[rows]
+            writer.copy(before, rows, windows["id"], list(zip(windows["start"], windows["length"], strict=True)))
+            writer.sync()
+        return int(writer.rows)
+    finally:
+        writer.close()

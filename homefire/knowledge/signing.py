@@ -17,9 +17,7 @@ from homefire.knowledge.reader import Signed, Text
 class Signatures(Protocol):
     """What `homefire.index.signatures` gives."""
 
-    def simhash64(self, data: bytes) -> int: ...
-
-    def minhash(self, data: bytes) -> bytes: ...
+    def signature(self, data: bytes) -> tuple[int, bytes]: ...
 
     def block_hashes(self, spans: Sequence[bytes]) -> Sequence[int]: ...
 
@@ -33,10 +31,6 @@ def signed(text: Text, by: Signatures) -> Signed:
     """The text with its signatures."""
     data = text.data
     blocks = by.block_hashes([data[piece.start : piece.end] for piece in text.pieces])
-    return Signed(
-        text,
-        blake2b(data, digest_size=32).digest(),
-        by.simhash64(data),
-        by.minhash(data),
-        b"".join(int(each).to_bytes(8, "little") for each in blocks),
-    )
+    simhash, minhash = by.signature(data)
+    hashes = b"".join(int(each).to_bytes(8, "little") for each in blocks)
+    return Signed(text, blake2b(data, digest_size=32).digest(), simhash, minhash, hashes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +22,23 @@ from homefire.knowledge.volumes import End, Place, Volumes, VolumeWriter
 # Chunks that are handed to the index at once; bytes of text after which a new index is committed.
 ADDED_CHUNKS = 1000
 REBUILD_BYTES = 64 * 2**20
-# Asks the daemon for the texts of the collection behind a `seq`.
-Stored = Callable[[int], list[talk.StoredText]]
+Where = tuple[int, int, int, int, int]
+
+
+class Daemon(Protocol):
+    """What a sink asks of the daemon."""
+
+    def stored(self, after: int) -> list[talk.StoredText]:
+        """The texts of the collection behind a `seq`."""
+        ...
+
+    def sparse(self) -> list[tuple[int, Where]]:
+        """Texts (number, place) in volumes that are mostly dead; none: there are none."""
+        ...
+
+    def moved(self, ends: list[tuple[int, int, int]], texts: list[tuple[int, Where]]) -> None:
+        """They lie elsewhere now."""
+        ...
 
 
 class Sink(Protocol):
@@ -31,7 +46,7 @@ class Sink(Protocol):
 
     torn: bool
 
-    def keep(self, data: bytes) -> tuple[tuple[int, int, int, int, int], bytes]:
+    def keep(self, data: bytes) -> tuple[Where, bytes]:
         """Takes a new text; returns where it lies and what of it goes along to the daemon. Raises DiskFull and the like."""
         ...
 
@@ -55,14 +70,15 @@ class Sink(Protocol):
 class FileSink:
     """Volumes and the index of words in the home. Raises IndexBusy, StoreDamaged, HomeNotWritable, DiskFull."""
 
-    def __init__(self, order: talk.Order, stored: Stored) -> None:
-        self._folder = Path(order.volumes)
-        self._volumes = VolumeWriter(self._folder, {s: End(text, lines) for s, text, lines in order.ends})
+    def __init__(self, order: talk.Order, daemon: Daemon) -> None:
+        self._folder, self._daemon = Path(order.volumes), daemon
+        ends = {segment: End(text, lines) for segment, text, lines in order.ends}
+        self._volumes = VolumeWriter(self._folder, ends, order.segment)
         self._rows: list[WordRow] = []
         self.torn = False
-        self._words = self._open_words(order, stored)
+        self._words = self._open_words(order)
 
-    def keep(self, data: bytes) -> tuple[tuple[int, int, int, int, int], bytes]:
+    def keep(self, data: bytes) -> tuple[Where, bytes]:
         """As `Sink.keep`."""
         place = self._volumes.append(data)
         return (place.segment, place.start, place.size, place.lines, place.marks), b""
@@ -80,7 +96,7 @@ class FileSink:
         for first in range(0, len(self._rows), ADDED_CHUNKS):
             self._words.add(self._rows[first : first + ADDED_CHUNKS])
         self._rows = []
-        ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+        ends = self._synced()
         self._words.commit(mark)
         return ends
 
@@ -88,9 +104,21 @@ class FileSink:
         """As `Sink.close`."""
         self._words.commit(mark)
         self._words.close()
+        self._thin_out()
         self._volumes.close()
 
-    def _open_words(self, order: talk.Order, stored: Stored) -> WordsWriter:
+    def _synced(self) -> list[tuple[int, int, int]]:
+        return [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+
+    def _thin_out(self) -> None:
+        """Volumes that are mostly dead: what lives in them is written anew, behind all else."""
+        volumes = Volumes(self._folder)
+        while texts := self._daemon.sparse():
+            moved = [(number, self.keep(bytes(volumes.view(Place(*place))))[0]) for number, place in texts]
+            self._daemon.moved(self._synced(), moved)
+        volumes.close()
+
+    def _open_words(self, order: talk.Order) -> WordsWriter:
         """The index as the last committed batch left it: made anew of the volumes if it is damaged or behind."""
         folder = Path(order.words)
         try:
@@ -102,12 +130,12 @@ class FileSink:
             words.remove_from(order.next_text)
             self.torn = True
         elif words.mark < order.batch:
-            self._rebuild(words, order.batch, stored)
+            self._rebuild(words, order.batch)
         return words
 
-    def _rebuild(self, words: WordsWriter, mark: int, stored: Stored) -> None:
+    def _rebuild(self, words: WordsWriter, mark: int) -> None:
         volumes, after, added = Volumes(self._folder), 0, 0
-        while page := stored(after):
+        while page := self._daemon.stored(after):
             after = page[-1].seq
             for each in page:
                 words.remove_groups([each.id])
@@ -126,7 +154,7 @@ class SentSink:
 
     torn = False
 
-    def keep(self, data: bytes) -> tuple[tuple[int, int, int, int, int], bytes]:
+    def keep(self, data: bytes) -> tuple[Where, bytes]:
         """As `Sink.keep`."""
         return (0, 0, len(data), data.count(b"\n", 0, -1) + 1 if data else 1, 0), data
 

@@ -7,6 +7,8 @@ Frames: a length in four bytes, least significant first, then MessagePack.
     child: Texts -> daemon: Known          which of these texts are here already
     child: Stored -> daemon: StoredTexts   what there is, to make the index of words anew
     child: Batch -> daemon: Committed      what is now on the disk; it counts from the answer on
+    child: Thin -> daemon: Thinned         which texts lie in volumes that are mostly dead; they are written anew
+    child: Moved -> daemon: Committed      they lie elsewhere now
     child: Progress, Failed                no answer
     child: Finish -> daemon: Committed     the run is complete; then the child takes the last dead texts out of its index and ends
 
@@ -85,6 +87,17 @@ class StoredText(msgspec.Struct, array_like=True):
     name: str
 
 
+class Thin(msgspec.Struct, tag="thin"):
+    """The run is complete: are there volumes to write anew?"""
+
+
+class Moved(msgspec.Struct, tag="moved"):
+    """(number, place) of texts that were written anew; `ends` as a batch's."""
+
+    ends: list[tuple[int, int, int]]
+    texts: list[tuple[int, tuple[int, int, int, int, int]]]
+
+
 class Batch(msgspec.Struct, tag="batch"):
     """`texts` are the numbers of all `digests` of the batch; `ends`: (segment, bytes of text, bytes of line offsets).
     `continued`: files whose rows of earlier batches stay."""
@@ -146,14 +159,20 @@ class StoredTexts(msgspec.Struct, tag="stored_texts"):
     texts: list[StoredText]
 
 
+class Thinned(msgspec.Struct, tag="thinned"):
+    """(number, place) of texts to write anew; none: there are none."""
+
+    texts: list[tuple[int, tuple[int, int, int, int, int]]]
+
+
 class Committed(msgspec.Struct, tag="committed"):
     """Texts that died of it."""
 
     dead: list[int]
 
 
-FromChild = Files | Texts | Stored | Batch | Progress | Failed | Finish
-FromDaemon = Fresh | Known | StoredTexts | Committed
+FromChild = Files | Texts | Stored | Thin | Moved | Batch | Progress | Failed | Finish
+FromDaemon = Fresh | Known | StoredTexts | Thinned | Committed
 
 
 class Order(msgspec.Struct):
@@ -173,6 +192,7 @@ class Order(msgspec.Struct):
     walls: bool = True
     readers: int = 2
     largest: int = 256 * 2**20
+    segment: int = 256 * 2**20
     plain_without: bool = False
     sent: bool = False
     cluster: str = ""

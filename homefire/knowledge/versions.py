@@ -4,4 +4,4 @@ Promises: a change of a reader, of how text is cut, or of what is left out raise
 Does not cover: the form of volumes and indexes, which carry their own.
 """
 
-READER_VERSION = 1
+READER_VERSION = 2

@@ -12,6 +12,7 @@ Does not cover: what a vector is (`embedding.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,11 +22,13 @@ from homefire.knowledge.decode import boundary
 from homefire.knowledge.reader import Piece, Window
 
 SHORTEST, LONGEST, WORDS, LETTERS = 24, 400, 5, 0.86
-# Signs taken off the ends of all lines at once, before the rest is done one by one.
-STEPS = 8
+# Lines are taken to be wrapped if so many of them are longer than this, half of these are nearly as long as they get, and after
+# half of them a small letter goes on.
+WRAPPED, LONG, RAGGED = 8, 50, 12
 # Of a piece of code: its name, its parameters, its first lines. Some 150 tokens.
 CODE = 512
 
+_CODE_SIGNS = re.compile(rb"[_=()\[\]{}]")
 _SIGNS = b" \t\r\n#*/<>!-\"'|;"
 _LETTER, _BLANK, _LOWER, _TRIM, _STOP, _UPPER = 1, 2, 4, 8, 16, 32
 
@@ -56,18 +59,24 @@ def windows(data: bytes, pieces: Sequence[Piece], code: bool = False) -> tuple[W
         for number, piece in enumerate(pieces):
             end = piece.end if piece.end - piece.start <= CODE else boundary(data, piece.start + CODE)
             if data[piece.start : end].strip():
-                found.append(Window(piece.start, end, number))
+                found.append(Window(piece.start, end, number, True))
     walls = np.fromiter((piece.start for piece in pieces), np.int64, len(pieces))
     spans = sentences(data, walls)
     owners: Any = (np.searchsorted(walls, [start for start, _ in spans], side="right") - 1).tolist()
     seen: set[bytes] = set()
     for (start, end), owner in zip(spans, owners, strict=True):
-        if (span := data[start:end]) not in seen:
+        if (span := data[start:end]) not in seen and not (code and _statement(data, start, span)):
             seen.add(span)
             found.append(Window(start, end, owner))
     if code:
         found.sort(key=lambda window: window.start)
     return tuple(found)
+
+
+def _statement(data: bytes, start: int, span: bytes) -> bool:
+    """Whether what reads like a sentence in code is code: nothing but blanks before it on its line, and signs of code in it. The
+    words of statements only look like those of a question."""
+    return not data[data.rfind(b"\n", 0, start) + 1 : start].strip() and _CODE_SIGNS.search(span) is not None
 
 
 def sentences(data: bytes, walls: Any = ()) -> list[tuple[int, int]]:
@@ -83,7 +92,7 @@ def sentences(data: bytes, walls: Any = ()) -> list[tuple[int, int]]:
     keep = _worded(
         array, flags, starts, ends
     )  # before the ends are trimmed: no word is lost by that, and most spans go here
-    starts, ends = _trimmed(data, flags, starts[keep], ends[keep])
+    starts, ends = _trimmed(flags, starts[keep], ends[keep])
     ends = np.minimum(ends, starts + LONGEST)
     keep = ends - starts >= SHORTEST
     starts, ends = starts[keep], ends[keep]
@@ -104,8 +113,11 @@ def _starts(array: Any, flags: Any, walls: Any) -> Any:
     newline = np.flatnonzero(array == 10)
     before = array[np.maximum(newline - 1 - (array[np.maximum(newline - 1, 0)] == 13), 0)]
     after = array[np.minimum(newline + 1, size - 1)]
-    # It only wraps: a small letter or a comma, and then a small letter.
-    wraps = ((before >= 97) & (before <= 122) | (before == 44)) & (after >= 97) & (after <= 122)
+    # It only wraps: a small letter or a comma, and then a small letter; at the end of a full line a capital too (a name).
+    open_end = (before >= 97) & (before <= 122) | (before == 44)
+    wraps = open_end & (after >= 97) & (after <= 122)
+    if (full := _full(np.diff(newline, prepend=-1) - 1, wraps)) is not None:
+        wraps |= open_end & full & (after >= 65) & (after <= 90)
     begins[0] = True
     begins[blanks + 1] = True
     begins[newline[~wraps] + 1] = True
@@ -116,24 +128,27 @@ def _starts(array: Any, flags: Any, walls: Any) -> Any:
     return np.flatnonzero(begins[:size])
 
 
-def _trimmed(data: bytes, flags: Any, starts: Any, ends: Any) -> tuple[Any, Any]:
-    """The spans without blanks, newlines, and signs of comments, lists and quotes at their ends."""
-    active = np.arange(len(starts))
-    for _ in range(STEPS):
-        active = active[(flags[starts[active]] & _TRIM) > 0]
-        starts[active] += 1
-        active = active[starts[active] < ends[active]]
-    for index in active.tolist():  # indented deep, or a ruler: few, and one by one faster than all by steps
-        span = data[starts[index] : ends[index]]
-        starts[index] += len(span) - len(span.lstrip(_SIGNS))
-    active = np.flatnonzero(ends > starts)
-    for _ in range(STEPS):
-        active = active[(flags[ends[active] - 1] & _TRIM) > 0]
-        ends[active] -= 1
-        active = active[starts[active] < ends[active]]
-    for index in active.tolist():
-        ends[index] = starts[index] + len(data[starts[index] : ends[index]].rstrip(_SIGNS))
-    return starts, ends
+def _full(lengths: Any, wraps: Any) -> Any:
+    """Which lines of a wrapped text have no room for another word; None: nothing says that it is wrapped."""
+    long = lengths > LONG
+    count = np.count_nonzero(long)
+    if count < WRAPPED or np.count_nonzero(wraps & long) < count // 2:
+        return None
+    ordered = np.sort(lengths[long])
+    least = ordered[count * 9 // 10] - RAGGED  # the longest tenth may be tables and addresses
+    return lengths >= least if ordered[count // 2] >= least else None
+
+
+def _trimmed(flags: Any, starts: Any, ends: Any) -> tuple[Any, Any]:
+    """The spans without blanks, newlines, and signs of comments, lists and quotes at their ends; what is nothing else ends before
+    it begins."""
+    kept: Any = np.flatnonzero((flags & _TRIM) == 0)
+    if not len(kept):
+        return starts, starts
+    first = np.searchsorted(kept, starts)
+    starts = np.where(first < len(kept), kept[np.minimum(first, len(kept) - 1)], len(flags))
+    last = np.searchsorted(kept, ends) - 1
+    return starts, np.where(last >= 0, kept[np.maximum(last, 0)] + 1, 0)
 
 
 def _lettered(array: Any, flags: Any, starts: Any, ends: Any) -> Any:

@@ -96,6 +96,7 @@ class SearchBody(NarrowBody, kw_only=True):
     literal: bool = False
     ignore_case: bool = True
     explain: bool = False
+    rerank: bool = False
 
 
 class _Nothing(Closed):
@@ -149,7 +150,14 @@ class KnowledgeRoutes:
         """POST /homefire/v1/knowledge/search"""
         body = await read_json(scope, receive, self._limit, _search)
         asked = Question(
-            body.query, body.collections, body.mode, body.limit, narrowed(body), body.literal, body.ignore_case
+            body.query,
+            body.collections,
+            body.mode,
+            body.limit,
+            narrowed(body),
+            body.literal,
+            body.ignore_case,
+            judged=body.rerank,
         )
         room = self._room
 

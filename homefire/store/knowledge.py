@@ -24,6 +24,7 @@ from homefire.errors import CollectionExists, UnknownCollection
 from homefire.store.database import Row, Store
 
 _COLLECTION = "id, name, root, state, watch, run, batch, note, facts, created_at, updated_at"
+_END = "INSERT INTO volume_ends VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE SET text = excluded.text, lines = excluded.lines"
 # As many values as SQLite takes of one statement with ease.
 _AT_ONCE = 500
 _TEXT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows"
@@ -110,13 +111,15 @@ class PieceRow:
 
 @dataclass(frozen=True, slots=True)
 class SpaceRow:
-    """Vectors of one collection by one embedder: `rows` of them count; texts up to `upto` (their `seq`) are in."""
+    """Vectors of one collection by one embedder: `rows` of them count; texts up to `upto` (their `seq`) are in; `generation`
+    counts how often they were written anew without the dead ones."""
 
     tag: str
     name: str
     width: int
     rows: int
     upto: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +292,7 @@ class KnowledgeRows:
         if c.changes() == 0:
             raise UnknownCollection(f"The collection '{collection.name}' was removed.")
         for segment, (text, lines) in ends.items():
-            c.execute(
-                "INSERT INTO volume_ends VALUES (?, ?, ?)"
-                " ON CONFLICT (segment) DO UPDATE SET text = excluded.text, lines = excluded.lines",
-                (segment, text, lines),
-            )
+            c.execute(_END, (segment, text, lines))
         c.executemany(
             f"INSERT INTO texts ({_TEXT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
             [_values(row) for row in texts],
@@ -376,6 +375,65 @@ class KnowledgeRows:
         )
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
         return [TextRow(*(*row, "", b"", b"")) for row in rows]
+
+    async def forget_dead(self, collection: int, texts: Sequence[int]) -> None:
+        """No index of the collection holds these dead texts any more: one that comes back is new to it."""
+
+        def change(c: apsw.Connection) -> None:
+            for text in texts:
+                c.execute(
+                    "DELETE FROM collection_texts WHERE collection = ? AND text = ? AND dead = 1", (collection, text)
+                )
+
+        await self._store.write(change)
+
+    async def sparse(self, share: float, limit: int) -> list[TextRow]:
+        """Texts in full segments of the volumes of which less than `share` is alive, `limit` bytes of them at most (one at
+        least); without what is packed."""
+
+        def query(c: apsw.Connection) -> list[TextRow]:
+            (newest,) = c.execute("SELECT coalesce(max(segment), 0) FROM volume_ends").fetchone() or (0,)
+            segments = [
+                row[0]
+                for row in c.execute(
+                    "SELECT e.segment FROM volume_ends e LEFT JOIN texts t ON t.segment = e.segment WHERE e.segment < ?"
+                    " GROUP BY e.segment HAVING coalesce(sum(t.size), 0) < ? * e.text",
+                    (newest, share),
+                )
+            ]
+            found: list[TextRow] = []
+            taken = 0
+            for row in c.execute(
+                "SELECT id, digest, segment, start, size, lines, marks FROM texts"
+                f" WHERE segment IN ({_marks(segments)}) ORDER BY segment, start",  # nosec B608 # marks
+                tuple(segments),
+            ):
+                text = TextRow(*(*row, 0, b"", "", b"", b""))
+                if found and taken + text.size > limit:
+                    break
+                found.append(text)
+                taken += text.size
+            return found
+
+        return await self._store.read(query)
+
+    async def moved(
+        self, ends: dict[int, tuple[int, int]], places: Sequence[tuple[int, int, int, int, int, int]]
+    ) -> list[int]:
+        """Texts lie elsewhere now: (number, segment, start, size, lines, marks) of each. Returns the segments that hold no text
+        any more; their ends are forgotten."""
+
+        def change(c: apsw.Connection) -> list[int]:
+            for segment, (text, lines) in ends.items():
+                c.execute(_END, (segment, text, lines))
+            for number, segment, start, _, lines, marks in places:
+                c.execute(
+                    "UPDATE texts SET segment = ?, start = ?, lines = ?, marks = ? WHERE id = ?",
+                    (segment, start, lines, marks, number),
+                )
+            return _emptied(c)
+
+        return await self._store.write(change)
 
     async def last_seq(self, collection: int) -> int:
         """The newest text's `seq`; 0: there is none."""
@@ -509,18 +567,19 @@ class KnowledgeRows:
 
     async def spaces(self, collection: int) -> list[SpaceRow]:
         """The sets of vectors of a collection."""
-        query = "SELECT tag, name, width, rows, upto FROM vector_spaces WHERE collection = ? ORDER BY tag"
+        query = "SELECT tag, name, width, rows, upto, generation FROM vector_spaces WHERE collection = ? ORDER BY tag"
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
         return [SpaceRow(*row) for row in rows]
 
     async def set_space(self, collection: int, space: SpaceRow) -> None:
         """Notes how far a set of vectors has come. A collection that was removed meanwhile is left alone."""
         query = (
-            "INSERT INTO vector_spaces (collection, tag, name, width, rows, upto)"
-            " SELECT id, ?, ?, ?, ?, ? FROM collections WHERE id = ? ON CONFLICT (collection, tag)"
-            " DO UPDATE SET name = excluded.name, width = excluded.width, rows = excluded.rows, upto = excluded.upto"
+            "INSERT INTO vector_spaces (collection, tag, name, width, rows, upto, generation)"
+            " SELECT id, ?, ?, ?, ?, ?, ? FROM collections WHERE id = ? ON CONFLICT (collection, tag) DO UPDATE"
+            " SET name = excluded.name, width = excluded.width, rows = excluded.rows, upto = excluded.upto,"
+            " generation = excluded.generation"
         )
-        given = (space.tag, space.name, space.width, space.rows, space.upto, collection)
+        given = (space.tag, space.name, space.width, space.rows, space.upto, space.generation, collection)
         await self._store.write(lambda c: c.execute(query, given))
 
     async def drop_space(self, collection: int, tag: str) -> None:

@@ -160,7 +160,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE volume_ends (segment INTEGER PRIMARY KEY, text INTEGER NOT NULL, lines INTEGER NOT NULL) STRICT;
     CREATE TABLE vector_spaces (
         collection INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE, tag TEXT NOT NULL, name TEXT NOT NULL,
-        width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (collection, tag)
+        width INTEGER NOT NULL, rows INTEGER NOT NULL, upto INTEGER NOT NULL, generation INTEGER NOT NULL,
+        PRIMARY KEY (collection, tag)
     ) STRICT;
     """,
     # 12: a checksum beside every row of the other tables (`sums.py`).

@@ -85,7 +85,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS collection_texts_by_seq ON collection_texts (c
 CREATE TABLE IF NOT EXISTS volume_ends (segment bigint PRIMARY KEY, text bigint NOT NULL, lines bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS vector_spaces (
     collection bigint NOT NULL REFERENCES collections (id) ON DELETE CASCADE, tag text COLLATE "C" NOT NULL, name text NOT NULL,
-    width int NOT NULL, rows bigint NOT NULL, upto bigint NOT NULL, PRIMARY KEY (collection, tag)
+    width int NOT NULL, rows bigint NOT NULL, upto bigint NOT NULL, generation int NOT NULL, PRIMARY KEY (collection, tag)
 );
 """
 

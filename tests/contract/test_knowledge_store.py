@@ -230,15 +230,20 @@ def test_a_server_that_goes_away_is_one_clear_error_and_the_run_goes_on_later(
 
     async def work() -> None:
         async with opened(tmp_path / "home", on(database)) as knowledge:
+            commit = knowledge.rows.commit
+
+            async def then_gone(*given: Any, **more: Any) -> list[int]:
+                dead = await commit(*given, **more)
+                await asyncio.to_thread(server.kill)
+                return dead
+
+            knowledge.rows.commit = then_gone  # type: ignore[method-assign]
             job = await knowledge.ingest(folder)
-            async for state in knowledge.ingestion.follow(job):
-                if state["text_bytes"]:  # a batch was committed
-                    await asyncio.to_thread(server.kill)
-                    break
             last = [each async for each in knowledge.ingestion.follow(job)][-1]
             assert (last["state"], last["error"]["code"]) == ("failed", "knowledge_store_unreachable"), last
             with pytest.raises(KnowledgeStoreUnreachable):
                 await knowledge.find(Question("gearbox"))
+            knowledge.rows.commit = commit  # type: ignore[method-assign]
             await asyncio.to_thread(server.start)
             again = await done(knowledge, folder)
             assert (again["state"], again["failed"]) == ("done", 0) and again["unchanged"] > 0, again

@@ -58,7 +58,7 @@ def test_the_answers_are_those_of_this_machine(folder: Path) -> None:
 def test_an_actor_that_is_killed_costs_no_file(folder: Path) -> None:
     with SpreadPool("local", folder, children=2, walls=False, plain_without=True) as cluster:
         victims = cluster._ray.get([each.pid.remote() for each in cluster._actors])
-        answers = []
+        answers: list[Read] = []
         for answer in cluster.read(files(folder)):
             if not answers:
                 for pid in victims:

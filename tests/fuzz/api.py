@@ -18,7 +18,8 @@ from tests.conftest import ROOT, RunningDaemon, alive
 CHECKS = "no_defect,content_type_conformance,response_schema_conformance,unsupported_method,ignored_auth"
 LEFT_OUT = (
     "/homefire/v1/models/{name}/export", "/homefire/v1/models/pull", "/api/pull", "/homefire/v1/models/import",
-    "/homefire/v1/models/convert", "/homefire/v1/telemetry/send", "/homefire/v1/sensors/watch", "/homefire/v1/events",
+    "/homefire/v1/models/convert", "/homefire/v1/telemetry/send", "/homefire/v1/backup",
+    "/homefire/v1/sensors/watch", "/homefire/v1/events",
 )  # fmt: skip
 
 

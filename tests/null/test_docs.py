@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from homefire.cli.main import VERBS
 from homefire.errors import leaves
-from homefire.knowledge.reader import REASONS
 from homefire.server.app import Rooms, route_table
 from homefire.server.rpc_rights import RIGHTS_GRPC
 from homefire.server.scopes import MESSAGES
@@ -102,8 +101,3 @@ def test_links_between_pages() -> None:
     for page in (*DOCS.rglob("*.md"), ROOT / "README.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name} -> {target}"
-
-
-def test_reasons_why_a_file_is_not_read() -> None:
-    page = read("knowledge.md")
-    assert [code for code, words in REASONS.items() if f"| `{code}` | {words} |" not in page] == []

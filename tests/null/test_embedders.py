@@ -183,3 +183,27 @@ def test_the_comparison(tmp_path: Path, other: bool, better: bool) -> None:
         assert (cosine >= module.LEAST_COSINE) is better
 
     asyncio.run(scenario())
+
+
+def test_a_family_hears_the_words_it_was_trained_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[Any, ...]] = []
+    embed = Null.embed
+
+    async def listening(self: Null, request: Any) -> Any:
+        heard.append(request.inputs)
+        return await embed(self, request)
+
+    monkeypatch.setattr(Null, "embed", listening)
+
+    async def scenario() -> None:
+        measured(monkeypatch, Verdict("llama.cpp", "slower"))
+        one, _ = make(tmp_path, ("bge-small-en-v1.5", "e5-small-v2", "all-minilm-l6-v2"), chosen="")
+        await one.providers()
+        await one.settled()
+        for provider in await one.providers():
+            await one.vectors(provider.tag, ["why"], urgent=True)
+            await one.vectors(provider.tag, ["so"], urgent=False)
+
+    asyncio.run(scenario())
+    long = "Represent this sentence for searching relevant passages: why"
+    assert heard == [(long,), ("so",), ("query: why",), ("passage: so",), ("why",), ("so",)]

@@ -27,6 +27,7 @@ from homefire.index.fusion import (
     proximity,
     rerank,
     tokens,
+    weights_for,
 )
 from homefire.index.hits import Hit
 
@@ -192,3 +193,18 @@ def test_tokens() -> None:
 
 def test_reserve_is_what_the_docstring_says() -> None:
     assert (RESERVE, FIRST, fusion.K) == (3, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("query", "exact"),
+    [
+        ("item77123", True), ("what is 12345 about", True), ("write_all_rows", True), ("getUserName of the page", True),
+        ('the words "torn file" in it', True), ("std::vector grows", True), ("close() twice", True), ("+must here", True),
+        ("how are rows written", False), ("USA and NATO", False), ("a file in 2 parts", False), ("Who wrote this?", False),
+    ],
+)  # fmt: skip
+def test_who_names_something_exactly_is_taken_at_the_word(query: str, exact: bool) -> None:
+    weights = weights_for(query)
+    assert (weights["meaning"] < weights["words"]) is exact
+    words, meaning = [Hit(1, 9.0), Hit(2, 1.0)], [Hit(3, 0.9), Hit(4, 0.8), Hit(5, 0.7)]
+    assert (fuse({"words": words, "meaning": meaning}, weights)[0].id == 1) is exact

@@ -7,6 +7,7 @@ Does not cover: which cuts are the good ones (bench needles and retrieval say).
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -70,7 +71,7 @@ CUTS: dict[str, Callable[[bytes], tuple[Piece, ...]]] = {
     "markdown": lambda data: cut.prose(data, True),
     "csv": cut_rows.rows,
     "json": cut_rows.members,
-    **{name: _code(name) for name in ("cobol", "python", "c", "javascript", "bash", "rust")},
+    **{name: _code(name) for name in ("cobol", "python", "c", "javascript", "rust", "bash")},
 }
 
 
@@ -222,6 +223,17 @@ def test_a_wrapped_sentence_is_one_window_and_a_repeated_one_counts_once() -> No
     sentence = b"A sentence that is wrapped because its\nwriter keeps lines short, ends here.\n"
     data = sentence * 2
     assert len(windows(data, cut.prose(data))) == 1
+
+
+def test_a_wrapped_line_may_go_on_with_a_name() -> None:
+    sentence = (
+        "The ferry from Ravenscar to Otterholt was late again and nobody at all could tell Verena of Pellworth why. "
+    )
+    said = (sentence * 9).strip().split()
+    text = "\n".join(textwrap.wrap(" ".join(said), 72))
+    assert "\nRavenscar" in text or "\nVerena" in text or "\nOtterholt" in text or "\nPellworth" in text
+    found = [" ".join(text[start:end].split()) for start, end in sentences(text.encode())]
+    assert set(found) == {sentence.strip()}
 
 
 @pytest.mark.parametrize(

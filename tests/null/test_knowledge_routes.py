@@ -212,6 +212,8 @@ def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ("DELETE", "none", "unknown_collection"),
             ("POST", "none/follow", "unknown_collection"),
             ("POST", "none/verify", "unknown_collection"),
+            ("GET", "none/duplicates", "unknown_collection"),
+            ("GET", "notes/duplicates?least=0", "invalid_request"),
             ("GET", "none/documents", "unknown_collection"),
             ("GET", "notes/source?path=none", "unknown_document"),
             ("GET", "notes/source?path=a&count=0", "invalid_request"),
@@ -219,6 +221,12 @@ def test_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ("DELETE", "search", "method_not_allowed"),
         ):
             assert (await house.call(method, f"{KB}/{rest}")).code == code, rest
+        for path, body, code in (
+            ("none/export", {"target": str(folder / "x")}, "unknown_collection"),
+            ("import", {"source": "x"}, "invalid_request"),
+            ("import", {"source": str(folder / "none")}, "invalid_request"),
+        ):
+            assert (await house.call("POST", f"{KB}/{path}", body)).code == code, path
         with pytest.raises(InvalidRequest):
             CollectionName("jobs")
 
@@ -240,6 +248,8 @@ def test_a_key_that_searches_changes_nothing_and_sees_no_path_of_the_machine(tmp
             ("POST", f"{KB}/ingest", ingest),
             ("PATCH", f"{KB}/notes", {"watch": True}),
             ("POST", f"{KB}/notes/cancel", None),
+            ("POST", f"{KB}/notes/export", {"target": "/x"}),
+            ("POST", f"{KB}/import", {"source": "/x"}),
             ("POST", f"{KB}/notes/verify", {"repair": True}),
             ("DELETE", f"{KB}/notes", None),
         ]

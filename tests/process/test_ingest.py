@@ -62,11 +62,11 @@ class Hashed:
 
 
 @asynccontextmanager
-async def room(home: Path, embed: Any = None) -> Any:
+async def room(home: Path, embed: Any = None, segment: int = 256 * 2**20) -> Any:
     (paths := Paths(home)).prepare()
     store = Store(paths.database)
     store.open()
-    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1), embed or Hashed())
+    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1, segment=segment), embed or Hashed())
     await knowledge.open()
     try:
         yield knowledge
@@ -231,6 +231,8 @@ def test_odd_files_cost_a_line_each(tmp_path: Path) -> None:
         (root / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
         (root / "empty.txt").write_bytes(b"")
         (root / "wide.txt").write_text("word " * 300_000, "utf-8")
+        with (root / "huge.log").open("wb") as huge:
+            huge.truncate(20 * 2**30)  # as large as that, but for the disk's blocks
         async with room(tmp_path / "home") as knowledge:
             last = await done(knowledge, root)
             assert last["state"] == "done", last
@@ -238,6 +240,7 @@ def test_odd_files_cost_a_line_each(tmp_path: Path) -> None:
             assert rows["loop"] == rows["pipe"] == rows["sock"] == ("skipped", "not_a_file")
             assert rows["n%FF.txt"][0] == "read" and rows["good.txt"][0] == "read" and rows["wide.txt"][0] == "read"
             assert rows["broken.pdf"][0] == "failed"
+            assert rows["huge.log"] == ("skipped", "document_too_large")
             assert await paths_of(knowledge, "oddly", mode="words") == ["n%FF.txt:1"]
 
     run(work)
@@ -322,5 +325,78 @@ def test_a_collection_travels_as_one_file(tmp_path: Path, folder: Path) -> None:
                     continue
                 last = [each async for each in knowledge.ingestion.follow(job)][-1]
                 assert (last["state"], last["error"]["code"]) == ("failed", "bad_archive"), (name, last)
+
+    run(work)
+
+
+def test_volumes_that_are_mostly_dead_are_written_anew(tmp_path: Path) -> None:
+    async def work() -> None:
+        root, volumes = tmp_path / "many", tmp_path / "home/volumes"
+        root.mkdir()
+        for number in range(30):
+            (root / f"f{number:02}.txt").write_text(f"File {number} speaks.\n" + f"line {number}\n" * 100, "utf-8")
+        async with room(tmp_path / "home", segment=4000) as knowledge:
+            await done(knowledge, root)
+            before = len(list(volumes.glob("*.text")))
+            assert before > 5
+            for number in range(30):
+                if number % 10:
+                    (root / f"f{number:02}.txt").unlink()
+            (root / "new.txt").write_text("something new\n", "utf-8")
+            await done(knowledge, root)
+            # The newest is still being filled, and one that was half alive stays.
+            assert len(list(volumes.glob("*.text"))) <= 3
+            assert len(list(volumes.glob("*.lines"))) == len(list(volumes.glob("*.text")))
+            assert (await knowledge.verify("many"))["whole"]
+            assert await paths_of(knowledge, "line 20", mode="pattern", literal=True) == ["f20.txt:2"]
+            seen = await knowledge.excerpt("many", "f20.txt", 100, 5)
+            assert seen.text == "line 20\n" * 2
+
+    run(work)
+
+
+def test_what_is_mostly_dead_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        root = tmp_path / "many"
+        root.mkdir()
+        for number in range(40):
+            (root / f"f{number}.md").write_text(
+                "\n".join(f"Sentence {line} of file {number} speaks of a gearbox again." for line in range(40)), "utf-8"
+            )
+        (root / "kept.md").write_text("Only this one sentence about a lighthouse will stay here.\n", "utf-8")
+        async with room(tmp_path / "home") as knowledge:
+            await done(knowledge, root)
+            await meant(knowledge, "many")
+            for number in range(1, 40):
+                (root / f"f{number}.md").unlink()
+            (root / "new.md").write_text("A new sentence makes the vectors look again at everything.\n", "utf-8")
+            await done(knowledge, root)
+            await meant(knowledge, "many")
+            async with asyncio.timeout(20):
+                while (space := (await knowledge.rows.spaces(1))[0]).generation == 0:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert space.rows < 100 and await knowledge.rows.dead(1) == []
+            assert [folder.name[-2:] for folder in vector_folders(tmp_path)] == ["-1"]
+            assert (await paths_of(knowledge, "lighthouse sentence stay", mode="meaning"))[0].startswith("kept.md")
+
+    monkeypatch.setattr("homefire.knowledge.shelves.FEWEST_DEAD", 100)
+    run(work)
+
+
+def test_a_reranker_has_the_last_word_if_asked(tmp_path: Path, folder: Path) -> None:
+    async def work() -> None:
+        async def judge(question: str, texts: Sequence[str]) -> Sequence[float] | None:
+            return None if question.startswith("none") else [-float(len(text)) for text in texts]
+
+        async with room(tmp_path / "home") as knowledge:
+            await done(knowledge, folder)
+            plain = await paths_of(knowledge, "return gearbox city", mode="words")
+            knowledge.searching._judge = judge
+            judged = await knowledge.find(Question("return gearbox city", mode="words", judged=True))
+            lengths = [len(each.text) for each in judged.found]
+            assert lengths == sorted(lengths) and len(plain) == len(lengths)
+            assert judged.found[0].why["added"]["judged"] == -lengths[0]
+            none = await knowledge.find(Question("none gearbox", mode="words", judged=True))
+            assert none.found and "No reranker" in none.notes[0]
 
     run(work)

@@ -136,6 +136,25 @@ def test_what_changed_is_read_and_what_is_gone_is_gone(home: Homefire, folder: P
     assert places(home, "tomatoes") == [] == places(home, "heron")
 
 
+def test_duplicates_export_and_import(running: RunningDaemon, home: Homefire, folder: Path) -> None:
+    lines = [f"The {number}th harbour has {number * 7} boats and a lamp." for number in range(60)]
+    (folder / "harbours.txt").write_text("\n".join(lines), "utf-8")
+    (folder / "harbours-old.txt").write_text("\n".join([*lines[:-1], "The last one is empty."]), "utf-8")
+    taken_in(home, folder)
+    said = running.cli("knowledge", "duplicates", "mixed").stdout
+    assert "harbours.txt" in said and "harbours-old.txt" in said and "garden" not in said
+    file = folder.parent / "mixed.homefire"
+    assert running.cli("knowledge", "export", "mixed", str(file)).stdout.startswith(f"{file}: ")
+    again = json.loads(running.cli("knowledge", "export", "mixed", str(file), "--json").stdout)
+    assert again["error"]["code"] == "invalid_request", "it is there already"
+    done = running.cli("knowledge", "import", str(file), "--name", "copy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert places(home, "tomatoes", collections=["copy"]) == [("garden.md", 5)]
+    file.write_bytes(file.read_bytes()[:-20])
+    cut = json.loads(running.cli("knowledge", "import", str(file), "--name", "cut", "--json").stdout)
+    assert cut["error"]["code"] == "bad_archive"
+
+
 def test_cancel_watch_and_bad_input(home: Homefire, folder: Path) -> None:
     first = home.post(f"{KB}/ingest", {"path": str(folder), "follow": False})
     second = home.post(f"{KB}/ingest", {"path": str(folder), "follow": False})

@@ -12,6 +12,7 @@ import "./style/rooms.css";
 import "./style/thread.css";
 import "./style/models.css";
 import "./style/machine.css";
+import "./style/knowledge.css";
 
 beginSession();
 beginRoute();

@@ -1,11 +1,12 @@
 /*
- * What the address names: a conversation (`#/c/ID`), a new one (`#/`), the models (`#/models`), or the machine (`#/machine`).
+ * What the address names: a conversation (`#/c/ID`), a new one (`#/`), the models (`#/models`), the machine (`#/machine`),
+ * or the knowledge (`#/knowledge`).
  * Promises: the address is the only place where this is kept, so reload, bookmarks and the browser's back button find it.
  * Does not cover: login codes; session.ts has taken them out before this looks.
  */
 import { Cell } from "../cell";
 
-export type Room = "conversations" | "models" | "machine";
+export type Room = "conversations" | "models" | "machine" | "knowledge";
 
 export function conversationInFragment(fragment: string): string | null {
   const match = /^#\/c\/([^/?#]+)$/.exec(fragment);
@@ -18,7 +19,7 @@ export function conversationInFragment(fragment: string): string | null {
 }
 
 export function roomInFragment(fragment: string): Room {
-  const match = /^#\/(models|machine)\/?$/.exec(fragment);
+  const match = /^#\/(models|machine|knowledge)\/?$/.exec(fragment);
   return match ? (match[1] as Room) : "conversations";
 }
 
@@ -46,7 +47,7 @@ export function go(id: string | null, replace = false): void {
   route.set(id);
 }
 
-function goTo(next: "models" | "machine"): void {
+function goTo(next: Exclude<Room, "conversations">): void {
   if (room.get() === next) return;
   history.pushState(null, "", `#/${next}`);
   room.set(next);
@@ -55,3 +56,4 @@ function goTo(next: "models" | "machine"): void {
 
 export const goToModels = (): void => goTo("models");
 export const goToMachine = (): void => goTo("machine");
+export const goToKnowledge = (): void => goTo("knowledge");

@@ -17,6 +17,8 @@ const KEYS: [string[], string][] = [
   [[MOD, "Shift", "O"], "New conversation"],
   [[MOD, "Shift", "L"], "Models"],
   [[MOD, "Shift", "M"], "Machine"],
+  [[MOD, "Shift", "F"], "Knowledge"],
+  [["/"], "Search the knowledge, on its page"],
   [["?"], "Show this list"],
 ];
 
@@ -25,6 +27,7 @@ export interface KeyActions {
   begin: () => void;
   models: () => void;
   machine: () => void;
+  knowledge: () => void;
   stop: () => void;
   help: () => void;
 }
@@ -50,6 +53,7 @@ export function useShortcuts(actions: KeyActions): void {
       else if (mod && event.shiftKey && !event.altKey && key === "o") act(newest.current.begin);
       else if (mod && event.shiftKey && !event.altKey && key === "l") act(newest.current.models);
       else if (mod && event.shiftKey && !event.altKey && key === "m") act(newest.current.machine);
+      else if (mod && event.shiftKey && !event.altKey && key === "f") act(newest.current.knowledge);
       else if (key === "escape") newest.current.stop();
       else if (event.key === "?" && !mod && !isField(event.target)) act(newest.current.help);
     };

@@ -1,5 +1,5 @@
 /*
- * The page once one is logged in: the conversations beside the one that is shown, or beside the models or the machine.
+ * The page once one is logged in: the conversations beside the one that is shown, or beside the models, the machine or the knowledge.
  * Promises: below 720 px the conversations are a drawer, and what it covers cannot be reached; everything begins afresh when
  * the daemon has come back. Does not cover: logging in (login-screen.tsx).
  */
@@ -8,7 +8,9 @@ import { flushSync } from "react-dom";
 import { useCell } from "../cell";
 import { Desk } from "../conversation/desk";
 import type { LiveConversation } from "../conversation/live";
-import { go, goToMachine, goToModels, room, route, type Room } from "../conversation/route";
+import { go, goToKnowledge, goToMachine, goToModels, room, route, type Room } from "../conversation/route";
+import { Knowledge } from "../knowledge/knowledge";
+import { KnowledgePage } from "../knowledge/page";
 import { Machine } from "../machine/machine";
 import { MachinePage } from "../machine/page";
 import { ModelsPage } from "../models/page";
@@ -98,6 +100,7 @@ const SKIPS: Record<Room, { to: string; words: string }> = {
   conversations: { to: "composer-field", words: "Skip to the message field" },
   models: { to: "models-main", words: "Skip to the models" },
   machine: { to: "machine-main", words: "Skip to the machine" },
+  knowledge: { to: "knowledge-main", words: "Skip to the knowledge" },
 };
 
 export function Workspace() {
@@ -105,6 +108,7 @@ export function Workspace() {
   const [shelf] = useState(() => new Shelf(desk));
   const id = useCell(route);
   const [machine] = useState(() => new Machine(desk));
+  const [knowledge] = useState(() => new Knowledge());
   const at = useCell(room);
   const gone = useCell(connection) === "gone";
   const narrow = useNarrow();
@@ -133,6 +137,15 @@ export function Workspace() {
   }, [shelf]);
 
   useEffect(() => {
+    const stopWatching = returns.watch(() => room.get() === "knowledge" && void knowledge.collections.refresh());
+    return () => {
+      stopWatching();
+      knowledge.collections.stop();
+      knowledge.finder.stop();
+    };
+  }, [knowledge]);
+
+  useEffect(() => {
     if (id !== null) void desk.freshen(id);
   }, [desk, id]);
 
@@ -156,6 +169,10 @@ export function Workspace() {
     goToMachine();
     setDrawer(false);
   }, []);
+  const openKnowledge = useCallback(() => {
+    goToKnowledge();
+    setDrawer(false);
+  }, []);
   const openMenu = useCallback(() => setDrawer(true), []);
 
   useShortcuts({
@@ -171,6 +188,7 @@ export function Workspace() {
     begin: () => open(null),
     models: openModels,
     machine: openMachine,
+    knowledge: openKnowledge,
     stop: () => (drawerOpen ? setDrawer(false) : live?.stop()),
     help: () => setHelp(true),
   });
@@ -188,7 +206,7 @@ export function Workspace() {
         {SKIPS[at].words}
       </a>
       <aside className={`sidebar ${drawerOpen ? "open" : ""}`} aria-label="Conversations and this machine" inert={narrow && !drawerOpen}>
-        <Sidebar desk={desk} shelf={shelf} shownId={id} at={at} onOpen={open} onModels={openModels} onMachine={openMachine} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
+        <Sidebar desk={desk} shelf={shelf} collections={knowledge.collections} shownId={id} at={at} onOpen={open} onModels={openModels} onMachine={openMachine} onKnowledge={openKnowledge} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
       </aside>
       {drawerOpen && <div className="scrim" onClick={() => setDrawer(false)} />}
       <main className="main" inert={drawerOpen}>
@@ -196,6 +214,8 @@ export function Workspace() {
           <ModelsPage shelf={shelf} onMenu={openMenu} />
         ) : at === "machine" ? (
           <MachinePage machine={machine} onMenu={openMenu} />
+        ) : at === "knowledge" ? (
+          <KnowledgePage knowledge={knowledge} onMenu={openMenu} />
         ) : live ? (
           <Existing desk={desk} live={live} gone={gone} onMenu={openMenu} />
         ) : (

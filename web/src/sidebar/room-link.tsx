@@ -5,7 +5,7 @@
 import type { ReactNode } from "react";
 
 interface Props {
-  /** The class by which it is found: `models-link`, `machine-link`. */
+  /** The class by which it is found: `models-link`, `machine-link`, `knowledge-link`. */
   name: string;
   href: string;
   shown: boolean;

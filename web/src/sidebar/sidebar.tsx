@@ -1,5 +1,5 @@
 /*
- * The conversations: begin, search, open, rename, delete; the ways to the models and to the machine; and below them how the machine is.
+ * The conversations: begin, search, open, rename, delete; the ways to the models, the machine and the knowledge; and below them how the machine is.
  * Promises: everything by keyboard too; a search waits until the typing rests.
  * Does not cover: being a drawer on a narrow screen; workspace.tsx opens and closes it.
  */
@@ -8,12 +8,14 @@ import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
 import type { Room } from "../conversation/route";
 import { formatDay, groupBy } from "../format";
+import type { Collections } from "../knowledge/collections";
 import type { Shelf } from "../models/shelf";
 import { Flame, Icon } from "../page/icons";
 import { ThemeSwitch } from "../page/theme-switch";
 import { sayError } from "../page/toasts";
 import { logout } from "../session/session";
 import { asErrorBody } from "../wire/request";
+import { KnowledgeLink } from "./knowledge-link";
 import { MachineLink } from "./machine-link";
 import { ModelsLink } from "./models-link";
 import { ConversationRow } from "./row";
@@ -24,11 +26,13 @@ const REST_MS = 220;
 interface Props {
   desk: Desk;
   shelf: Shelf;
+  collections: Collections;
   shownId: string | null;
   at: Room;
   onOpen: (id: string | null) => void;
   onModels: () => void;
   onMachine: () => void;
+  onKnowledge: () => void;
   onShortcuts: () => void;
   onClose: () => void;
 }
@@ -66,7 +70,7 @@ function Search({ desk }: { desk: Desk }) {
   );
 }
 
-export function Sidebar({ desk, shelf, shownId, at, onOpen, onModels, onMachine, onShortcuts, onClose }: Props) {
+export function Sidebar({ desk, shelf, collections, shownId, at, onOpen, onModels, onMachine, onKnowledge, onShortcuts, onClose }: Props) {
   const list = useCell(desk.list.view);
   const now = new Date();
   const groups = groupBy(list.items, (head) => formatDay(head.updated_at, now));
@@ -88,6 +92,7 @@ export function Sidebar({ desk, shelf, shownId, at, onOpen, onModels, onMachine,
         </button>
         <ModelsLink shelf={shelf} shown={at === "models"} onOpen={onModels} />
         <MachineLink desk={desk} shown={at === "machine"} onOpen={onMachine} />
+        <KnowledgeLink collections={collections} shown={at === "knowledge"} onOpen={onKnowledge} />
         <Search desk={desk} />
       </div>
       <nav className="conversations" aria-label="Conversations">
