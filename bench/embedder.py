@@ -1,7 +1,7 @@
 """A whole daemon in this process with MiniLM in it: its room of knowledge, and vectors as the house's own use gets them.
 
-Promises: the vectors come from the engine that the daemon's own measurement chose, out of its child over its socket; nothing of the
-person's home is touched.
+Promises: the vectors come from the engine that the daemon's own measurement chose, out of its child over its socket; nothing of
+the person's home is touched.
 Does not cover: HTTP (`world.py` has a daemon for that).
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -104,7 +103,7 @@ async def _add(daemon: Daemon, folder: Path) -> None:
     file = folder / "minilm.gguf"
     await convert(folder / "source", file, "F16")
     digest = Digest(await asyncio.to_thread(lambda: hashlib.sha256(file.read_bytes()).hexdigest()))
-    given = ModelFile("model", file.name, digest, file, os.stat(file).st_size)
+    given = ModelFile("model", file.name, digest, file, file.stat().st_size)
     await daemon.library.add(ModelName("minilm"), [given], source="imported", external=True)
 
 

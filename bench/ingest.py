@@ -43,7 +43,7 @@ ROUND_BYTES, GROWTH = 32 * MB, {"4mb": 4 * MB, "40mb": 40 * MB, "400mb": 400 * M
 FILES, SMALL_BYTES = 10_000, 400
 QUESTIONS = (
     "which plums were sown behind the mill wheel", "resolve the cursor before the stream is flushed", "anchor near Pellworth",
-    "copper plate in brine", "cannot fetch record: timed out", "letter from Thornwick about gravel", "mergeHandle offset",
+    "copper plate in brine", "cannot fetch record: timed out", "memorandum from Thornwick about gravel", "mergeHandle offset",
     "loosen the coupling", "motion put off", "marigolds and leeks",
 )  # fmt: skip
 AT = "/homefire/v1/knowledge"
@@ -83,7 +83,7 @@ def _rates(folder: Path) -> dict[str, float]:
             for kind in ("prose", "code", "mixed"):
                 seen.setdefault(kind, []).append(_taken(home, world, folder / kind))
                 home.delete(f"{AT}/{kind}")
-    figures = {}
+    figures: dict[str, float] = {}
     for kind, rounds in seen.items():
         shutil.rmtree(folder / kind)
         figures |= {
@@ -96,9 +96,9 @@ def _rates(folder: Path) -> dict[str, float]:
 
 def _taken(home: Homefire, world: World, root: Path) -> tuple[float, float, float]:
     """Megabytes of text, wall and processor time of taking a folder in. Raises RuntimeError if a file failed."""
-    clock = Clock(world.pid)
-    *_, last = home.ingest(str(root))
-    wall, cpu = clock.wall(), clock.cpu()
+    with Clock(world.pid) as clock:
+        *_, last = home.ingest(str(root))
+        wall, cpu = clock.wall(), clock.cpu()
     job = last.data["job"]
     if job["state"] != "done" or job["failed"]:
         raise RuntimeError(f"not all was taken in: {job}")
@@ -116,10 +116,10 @@ def _unchanged(folder: Path) -> dict[str, float]:
         first = _taken(home, world, root)
         walls, cpus = [], []
         for _ in range(ROUNDS):
-            clock = Clock(world.pid)
-            *_, last = home.ingest(str(root))
-            walls.append(clock.wall())
-            cpus.append(clock.cpu())
+            with Clock(world.pid) as clock:
+                *_, last = home.ingest(str(root))
+                walls.append(clock.wall())
+                cpus.append(clock.cpu())
             if last.data["job"]["unchanged"] != FILES:
                 raise RuntimeError(f"files were read again: {last.data['job']}")
     shutil.rmtree(root)

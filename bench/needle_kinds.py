@@ -27,29 +27,15 @@ from pilot.corpus import labels
 COUNT = 100
 # Of each hundred: on lines of their own, in the middle of paragraphs, in comments of code, in logs.
 SHARES = {"line": 35, "middle": 40, "code": 15, "log": 10}
-TOWNS = [
-    "Oslo",
-    "Bergen",
-    "Porto",
-    "Lyon",
-    "Turin",
-    "Ghent",
-    "Basel",
-    "Malmo",
-    "Krakow",
-    "Leeds",
-    "Cork",
-    "Graz",
-    "Split",
-    "Varna",
-    "Turku",
-    "Tartu",
-    "Riga",
-    "Brno",
-    "Pecs",
-    "Metz",
-]
-TOWNS += ["Padua", "Vaasa", "Namur", "Siena", "Gdansk"]
+TOWNS, OBJECTS, SITES = (
+    tuple(words.split(","))
+    for words in (
+        "Oslo,Bergen,Porto,Lyon,Turin,Ghent,Basel,Malmo,Krakow,Leeds,Cork,Graz,Split,Varna,Turku,Tartu,Riga,Brno,Pecs,Metz,"
+        "Padua,Vaasa,Namur,Siena,Gdansk",
+        "sextant,accordion,umbrella,typewriter,lantern,barometer,chessboard,parasol,violin,microscope",
+        "observatory,ferry terminal,glassworks,opera house,salt mine,lighthouse,tram depot,aquarium,courthouse,brewery",
+    )
+)
 STARTS, ENDS = (
     ("Vor", "Kel", "Tam", "Bru", "Zel", "Hov", "Pim", "Lor", "Dra", "Quin"),
     ("ensky", "aldi", "orfer", "umane", "ellin"),
@@ -60,30 +46,6 @@ HELD = (
     ("left a {b} with the guard of the {c} in the year {n}", "With whom did {name} leave a {b}?"),
     ("was seen with a {b} at the {c} on day {n}", "Where was {name} seen with a {b}?"),
 )
-OBJECTS = [
-    "sextant",
-    "accordion",
-    "umbrella",
-    "typewriter",
-    "lantern",
-    "barometer",
-    "chessboard",
-    "parasol",
-    "violin",
-    "microscope",
-]
-SITES = [
-    "observatory",
-    "ferry terminal",
-    "glassworks",
-    "opera house",
-    "salt mine",
-    "lighthouse",
-    "tram depot",
-    "aquarium",
-    "courthouse",
-    "brewery",
-]
 SURVEYS, PER_SURVEY = 5, 40
 
 

@@ -40,6 +40,7 @@ from homefire.daemon.handed import (
 )
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
+from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, family_of, model_tag
@@ -115,7 +116,8 @@ class Daemon:
         self.url = listening.url
         self.store = Store(paths.database)
         self.blobs = Blobs(paths)
-        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30)
+        self.templates = Templates(lambda: self._walls)
+        self.library = Library(self.store, paths, self.blobs, settings.models_quota_gib * 2**30, self.templates.require)
         self.roles = Roles(self.store, self.library)
         self.adapters = Adapters(self.library)
         self.holds = Holds()
@@ -363,7 +365,7 @@ class Daemon:
         spent = None if is_trial(name) else self.watched.metrics.spent  # counts are of installed models
         spec = self._spec(name, smaller)
         observer = Watch(self.builds, spec.program, self.restarts, self._rolled_back)
-        return LlamaCpp(spec, observer, spent, self._keeping(spec))
+        return LlamaCpp(spec, observer, spent, self._keeping(spec), self.templates.require)
 
     def _keeping(self, spec: EngineSpec) -> Keeping | None:
         if spec.kept is None:
@@ -392,7 +394,8 @@ class Daemon:
                 log=self.paths.engine_log(apart),
                 socket=self.paths.engine_socket(apart),
                 hang_seconds=0,
-            )
+            ),
+            approve=self.templates.require,
         )
 
     def _to_try(self) -> list[Tried]:

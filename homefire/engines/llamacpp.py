@@ -13,7 +13,8 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 
 from homefire.dialects import forced_call, llamacpp
 from homefire.dialects.old_completion import OldCompletion
@@ -39,6 +40,8 @@ from homefire.supervision.child import Child, ChildSpec, Observer
 from homefire.supervision.record import Exit
 from homefire.supervision.watchdog import Rhythm, watch
 
+# Here the child renders a chat template.
+RENDERS = (llamacpp.CHAT_PATH, llamacpp.APPLY_TEMPLATE_PATH)
 # Beyond the slots, so that the next request's prompt is already there when a slot becomes free.
 AHEAD = 2
 
@@ -52,7 +55,9 @@ class LlamaCpp:
         observer: Observer | None = None,
         spent: Callable[[str, Spent], None] | None = None,
         keeping: Keeping | None = None,
+        approve: Callable[[Path], Awaitable[None]] | None = None,
     ) -> None:
+        """`approve` is asked for the model's file before anything is started; what it raises, `start` raises."""
         spec = walls.own_folder(spec)
         self.name = spec.name
         self.spec = spec
@@ -78,13 +83,20 @@ class LlamaCpp:
         self._shows_tools: bool | None = None
         self._embedder = Embedder(spec.name, self._whole)
         self._cache = KeptCache(spec.name, spec.slots, keeping if spec.kept is not None else None, self._whole)
-        self._leaving = False
+        self._leaving = self._stopped = False
+        self._approve = approve
+        self._checks: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
         return walls.pid_of(self.spec, self._child.pid)
 
     async def start(self) -> None:
+        self._stopped = False
+        if self._approve is not None:
+            await self._approve(self.spec.path)
+        if self._stopped:  # while that was asked, when there was nothing to stop yet
+            raise EngineFailed(f"The engine of '{self.name}' was stopped before it was started.")
         self._cache.open()
         facts = await self._child.start()
         address = facts["address"]
@@ -110,6 +122,9 @@ class LlamaCpp:
         return response.status == 200
 
     async def stop(self) -> None:
+        self._stopped = True
+        for check in self._checks:
+            check.cancel()
         if self._child.state == "ready" and not self._leaving:
             self._leaving = True
             await self._cache.leave()
@@ -185,7 +200,7 @@ class LlamaCpp:
     async def _template_shows_tools(self) -> bool:
         if self._shows_tools is None and self._wire is not None:
             try:
-                response = await self._wire.post(forced_call.APPLY_TEMPLATE_PATH, forced_call.render_probe())
+                response = await self._post(self._wire, forced_call.APPLY_TEMPLATE_PATH, forced_call.render_probe())
                 self._shows_tools = forced_call.read_probe(await response.read())
             except ConnectionLost:
                 raise await self.explain("ended before it answered") from None
@@ -211,7 +226,7 @@ class LlamaCpp:
             if request is not None and body is not None:
                 slot = await self._cache.take(request)
                 body = llamacpp.in_slot(body, slot.number)
-            response = await (self._wire.get(path) if body is None else self._wire.post(path, body))
+            response = await (self._wire.get(path) if body is None else self._post(self._wire, path, body))
             if response.status != 200:
                 raise llamacpp.read_error(response.status, await response.read())
         except BaseException as problem:
@@ -222,6 +237,34 @@ class LlamaCpp:
                 raise await self.explain("ended before it answered") from None
             raise
         return LlamaCppAnswer(self, response, stream, slot)
+
+    async def _post(self, wire: Wire, path: str, body: bytes) -> Response:
+        """The head of an answer. One that does not come is looked after, also when who waits for it leaves: a template may run
+        for ever on this very request, in a thread that answers nobody while the others answer `_answers`."""
+        if path not in RENDERS or not self.spec.hang_seconds:
+            return await wire.post(path, body)
+        check = asyncio.ensure_future(self._check_rendering(wire, body))
+        self._checks.add(check)
+        check.add_done_callback(self._checks.discard)
+        try:
+            response = await wire.post(path, body)
+        except ConnectionLost:
+            check.cancel()
+            raise
+        check.cancel()
+        return response
+
+    async def _check_rendering(self, wire: Wire, body: bytes) -> None:
+        """After a while renders the same prompt again, which takes milliseconds, and ends the child if that does not end."""
+        seconds = self.spec.hang_seconds
+        await asyncio.sleep(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await (await wire.post(llamacpp.APPLY_TEMPLATE_PATH, body)).read()
+        except ConnectionLost:
+            return
+        except TimeoutError:
+            await self._child.abort(f"hung: its chat template did not end on a request within {seconds:.0f} s")
 
     def release(self, slot: Slot | None, spent: Spent | None) -> None:
         """Gives one place back; an Answer calls it when it is closed. `spent` is what it took, if it came to its end."""

@@ -228,6 +228,14 @@ class BadModelFile(ClientError):
     default_step = "Download the file again and compare its sha256 with the one its source gives."
 
 
+class BadTemplate(ClientError):
+    """The model's chat template takes more time or memory than any sound one, or ends the engine."""
+
+    code = "bad_template"
+    status = 422
+    default_step = "A template is a program that came with the file: take the model from another source."
+
+
 class BodyTooLarge(ClientError):
     """The request's body is over the limit."""
 

@@ -4,6 +4,10 @@ A chunk's score is the sum of weight / (k + its place) over the lists it stands 
 60 lets a middling place in two lists beat a first place in one (measured: paraphrases found first, .10 instead of .73). Meaning
 weighs 1.5: for a question without a word of the text the words return noise, which would tie with the right answer.
 
+A place in the list of words counts for less, the fewer of the question's words the chunk has: a question in other words than
+the text's finds noise there. A chunk with all of them rises, most where they stand together: BM25 takes a short chunk with most
+of them before a long one with all, and then a key that differs in one word or digit is not found first.
+
 Promises: the best of the words stay among the first ten, whatever the other lists say: an exact key must not drown in a weak
 list of meaning. Every result carries why it is where it is. The same input gives the same order.
 Does not cover: scores of one list against another (they cannot be compared); cross-encoders.
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from homefire.index.hits import Hit
@@ -31,6 +35,11 @@ FIRST, RESERVE = 10, 3
 # What the re-ranker may add at most; from one place to the next in a list it is about 0.01, at the first 0.14 with weight 1.5.
 # It decides between neighbours and no more: five times as much lost functions in a test of docstrings (.30 first became .24).
 PROXIMITY, NAME, RECENCY = 0.012, 0.012, 0.004
+# Of a place in the list of words this much stays without any word of the question; nearly all weights of words are all of them;
+# and what a chunk with all of them gains where they stand together. Measured over needles and docstrings (docs/log.md).
+LEAST_WORDS, ALL, ALL_TOGETHER = 0.3, 0.9, 0.1
+# Share of the query's words from which on a place is kept.
+KEPT = 0.33
 _DAY = 86_400.0
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _TEXT_READ = 4000  # characters of a chunk that are looked at for the distance of words
@@ -92,30 +101,51 @@ def fuse(
 
 
 def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str, reserve: int = RESERVE) -> list[Fused]:
-    """The same chunks in a new order: words of the query close together, in the name, and new texts rise a little. Chunks
-    without features keep their score."""
+    """The same chunks in a new order: by how much of the query they have, and where; words in the name and new texts rise a
+    little. Chunks without features keep their score."""
     wanted = [token for token in dict.fromkeys(tokens(query)) if token not in STOP_WORDS][:_WANTED]
+    places = {number: sorted(_places(wanted, known.text[:_TEXT_READ])) for number, known in features.items()}
+    shares = _covered(wanted, places, features)
     better = []
     for one in fused:
         known = features.get(one.id)
         if known is None:
             better.append(replace(one, kept=False))
             continue
+        near, share = _near(wanted, places[one.id], len(known.text)), shares[one.id]
+        place = one.places.get(WORDS)
         added = {
-            "proximity": PROXIMITY * proximity(wanted, known.text[:_TEXT_READ]),
+            "coverage": 0.0 if place is None else (1 - LEAST_WORDS) * (share - 1) * WEIGHTS[WORDS] / (K + place[0]),
+            "all_words": ALL_TOGETHER * near if share >= ALL else 0.0,
+            "proximity": PROXIMITY * near,
             "name": NAME * _share(wanted, tokens(known.name)),
             "recency": 0.0 if known.age is None else RECENCY * math.exp(-max(known.age, 0) / (30 * _DAY)),
         }
         added = {name: value for name, value in added.items() if value}
         better.append(replace(one, score=one.score + sum(added.values()), added=added, kept=False))
-    return keep_words(_ordered(better), reserve)
+    # A place is kept for a key, not for the few words that a question in other words shares with everything.
+    return keep_words(_ordered(better), reserve, {number for number, share in shares.items() if share < KEPT})
 
 
-def keep_words(ordered: Sequence[Fused], reserve: int = RESERVE) -> list[Fused]:
-    """The first `reserve` of the list of words moved up to the end of the first ten, if they stand below."""
+def _covered(
+    wanted: Sequence[str], places: Mapping[int, list[tuple[int, str]]], features: Mapping[int, Features]
+) -> dict[int, float]:
+    """How much of the query each chunk has, in its text or its name: 0 to 1. A word weighs more, the fewer of these chunks have
+    it."""
+    have = {
+        number: {word for _, word in found} | (set(wanted) & set(tokens(features[number].name)))
+        for number, found in places.items()
+    }
+    weights = {word: math.log(1 + len(have) / max(1, sum(word in words for words in have.values()))) for word in wanted}
+    total = sum(weights.values())
+    return {number: sum(weights[word] for word in words) / total if total else 1.0 for number, words in have.items()}
+
+
+def keep_words(ordered: Sequence[Fused], reserve: int = RESERVE, but: Collection[int] = ()) -> list[Fused]:
+    """The first `reserve` of the list of words, all `but` these, moved up to the end of the first ten, if they stand below."""
     reserve = min(reserve, FIRST // 2)
     first, rest = list(ordered[:FIRST]), list(ordered[FIRST:])
-    guarded = [one for one in ordered if one.places.get(WORDS, (FIRST + reserve,))[0] <= reserve]
+    guarded = [one for one in ordered if one.places.get(WORDS, (FIRST + reserve,))[0] <= reserve and one.id not in but]
     low = [one for one in guarded if one in rest]
     for one in low:
         rest.remove(one)
@@ -133,14 +163,15 @@ def tokens(text: str) -> list[str]:
 
 def proximity(wanted: Sequence[str], text: str) -> float:
     """1 if all wanted words stand side by side, less the further apart and the fewer of them; 0 for fewer than two."""
-    if len(wanted) < 2:
-        return 0.0
-    places = sorted(_places(wanted, text))
+    return _near(wanted, sorted(_places(wanted, text)), len(text))
+
+
+def _near(wanted: Sequence[str], places: Sequence[tuple[int, str]], length: int) -> float:
     present = len({word for _, word in places})
     if present < 2:
         return 0.0
     counts: dict[str, int] = {}
-    shortest, low = len(text), 0
+    shortest, low = length, 0
     for place, word in places:
         counts[word] = counts.get(word, 0) + 1
         while counts[places[low][1]] > 1:

@@ -101,7 +101,8 @@ class VectorsWriter:
         self, ids: Sequence[int], spans: Any, hashes: Sequence[int], vectors: Any, whole: Sequence[bool] = ()
     ) -> None:
         """Adds windows: chunk numbers, (start, length) in bytes of the text, hashes of their texts, f32 vectors of length one,
-        `n x width`, and which of them stand for their whole chunk (none: none does). Raises InvalidRequest for vectors of another width or with numbers that are none."""
+        `n x width`, and which of them stand for their whole chunk (none: none does). Raises InvalidRequest for vectors of another
+        width or with numbers that are none."""
         vectors = np.ascontiguousarray(vectors, np.float32)
         if vectors.ndim != 2 or vectors.shape != (len(ids), self._width) or not np.isfinite(vectors).all():
             raise InvalidRequest(f"Vectors of {vectors.shape} for {len(ids)} windows of width {self._width}.")

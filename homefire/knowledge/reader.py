@@ -61,8 +61,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A span that gets a vector: a sentence, or with `whole` the beginning of a piece of code, which stands for all of it. `piece`
-    is the index of its piece."""
+    """A span that gets a vector: a sentence, or with `whole` the beginning of a piece of code, which stands for all of it.
+    `piece` is the index of its piece."""
 
     start: int
     end: int

@@ -35,8 +35,9 @@ log = logging.getLogger(__name__)
 Mode = Literal["all", "words", "meaning", "pattern"]
 # Chunks that each list brings to the fusion, and results that may be asked for.
 LIST, MOST = 100, 200
-# Of the fused, so many more than are asked for are read and ranked again: a chunk from farther down cannot rise into the answer.
-AHEAD = 15
+# Of the fused, so many more than are asked for are read and ranked again: a long chunk with all words of a question may lie so
+# far below short ones with most of them.
+AHEAD = 40
 # Matches of a pattern that are looked at.
 SCANNED = 1000
 LONGEST_QUESTION = 10_000

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,19 @@ log = logging.getLogger(__name__)
 
 
 class Library:
-    """All installed models. One event loop changes it; listings are served from memory. `quota_bytes`: of all blobs, or 0."""
+    """All installed models. One event loop changes it; listings are served from memory. `quota_bytes`: of all blobs, or 0;
+    `approve` is asked for each GGUF file that is added, once its header was checked, and what it raises, `add` raises."""
 
-    def __init__(self, store: Store, paths: Paths, blobs: Blobs, quota_bytes: int = 0) -> None:
+    def __init__(
+        self, store: Store, paths: Paths, blobs: Blobs, quota_bytes: int = 0,
+        approve: Callable[[Path], Awaitable[None]] | None = None,
+    ) -> None:  # fmt: skip
         self.store = store
         self.paths = paths
         self.blobs = blobs
         self.quota_bytes = quota_bytes
         self._models: dict[str, Model] = {}
+        self._approve = approve
         self._held: Counter[Digest] = Counter()
         self._entering = asyncio.Lock()
 
@@ -174,6 +179,8 @@ class Library:
         name = new_name(name)
         if facts is None:
             facts = await asyncio.to_thread(_facts_of_files, files)
+            if self._approve is not None:
+                await self._approve(files[0].path)
         size = sum(f.size_bytes for f in files)
         model = Model(
             name, source, files[0].path, size, facts, files[0].digest, tuple(files), origin, dict(provenance),

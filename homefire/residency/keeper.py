@@ -20,6 +20,7 @@ from typing import Any
 
 from homefire.engines.engine import Engine
 from homefire.errors import (
+    ClientError,
     EngineBroken,
     HomefireError,
     InternalError,
@@ -502,7 +503,8 @@ class Keeper:
             if resident.state != "stopping":
                 log.warning("'%s' did not start: %s", model, problem.message)
                 self.decisions.note("failed", model, problem.message)
-                self._note_crash(model, resident)
+                if not isinstance(problem, ClientError):  # the file is at fault: no engine was started
+                    self._note_crash(model, resident)
                 self._refuse_all(model, problem)
             self._forget(model, resident)
             return
@@ -524,7 +526,8 @@ class Keeper:
         try:
             await resident.engine.start()
         except HomefireError as problem:
-            if resident.state != "starting" or self._make_smaller is None or not self._sizes.ran_out(model, problem):
+            again = resident.state == "starting" and not isinstance(problem, ClientError)
+            if not again or self._make_smaller is None or not self._sizes.ran_out(model, problem):
                 raise
             await resident.engine.stop()
             plan = await self._sizes.plan(model, True)

@@ -175,6 +175,30 @@ def test_a_window_already_embedded_is_copied(tmp_path: Path, made: tuple[Any, An
         assert index.check() == []
 
 
+def test_a_window_that_stands_for_its_chunk_goes_before_a_sentence_that_is_a_little_nearer(tmp_path: Path) -> None:
+    question: Any = np.eye(1, WIDTH, dtype=np.float32)[0]
+    rows = np.stack([_at(0.6), _at(0.55), _at(0.4)])
+    writer = VectorsWriter(tmp_path, WIDTH, 0)
+    writer.append([1, 2, 3], [(0, 9)] * 3, [7, 8, 9], rows, [False, True, True])
+    writer.sync()
+    writer.close()
+    index = Vectors(tmp_path, WIDTH, 3)
+    assert [hit.id for hit in index.search(question, 3)] == [2, 1, 3]
+    assert index.search(question, 1)[0].score == pytest.approx(0.55, abs=0.01), "what is told is the product"
+    writer = VectorsWriter(tmp_path / "copy", WIDTH, 0)
+    writer.copy(index, [0, 1, 2], [1, 2, 3], [(0, 9)] * 3, [True, False, False])
+    writer.sync()
+    writer.close()
+    assert [hit.id for hit in Vectors(tmp_path / "copy", WIDTH, 3).search(question, 3)] == [1, 2, 3]
+
+
+def _at(cosine: float) -> Any:
+    """A vector of length one at that cosine to the first axis."""
+    vector: Any = np.zeros(WIDTH, np.float32)
+    vector[0], vector[1] = cosine, (1 - cosine**2) ** 0.5
+    return vector
+
+
 def test_open_cuts_what_was_not_committed(tmp_path: Path, made: tuple[Any, Any]) -> None:
     vectors, _ = made
     rows = written(tmp_path, vectors[:200])  # extents end at 50, 100, 150, 200

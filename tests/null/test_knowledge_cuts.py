@@ -236,6 +236,29 @@ def test_a_wrapped_line_may_go_on_with_a_name() -> None:
     assert set(found) == {sentence.strip()}
 
 
+def test_a_log_is_not_a_wrapped_text() -> None:
+    event = "2031-04-05T10:00:{:02}Z INFO worker-3: the page was handed to the pool and nobody is waiting"
+    lines = [event.format(second) for second in range(20)]
+    lines.insert(9, NEEDLE)
+    text = "\n".join(lines)
+    assert NEEDLE in [text[start:end] for start, end in sentences(text.encode())]
+
+
+def test_sentences_of_code_are_those_of_its_comments_and_strings() -> None:
+    data = b"""def load(names):
+    # Names that nobody has seen before come first of all.
+    for each in names_of_all_the_old_files if we_want_them:
+        from some_module import another_module as shorter_name
+    '''Returns whatever was there before (or nothing at all).
+    This line of the text says the same thing again.'''
+"""
+    pieces, _ = cut_code.code(data, "python")
+    found = windows(data, pieces, True)
+    said = [data[window.start : window.end] for window in found if not window.whole]
+    assert [window.whole for window in found].count(True) == len(pieces) == 1
+    assert len(said) == 3 and not any(b"_" in each for each in said), said
+
+
 @pytest.mark.parametrize(
     "text", ["日本語の文章はここで終わります。次の文章もここで終わります。", "Это обычное русское предложение из слов."]
 )
