@@ -65,7 +65,8 @@ async def opened(home: Path, elsewhere: Any = None, embed: Any = None) -> AsyncI
     (paths := Paths(home)).prepare()
     store = Store(paths.database)
     store.open()
-    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1), embed or Hashed(), elsewhere)
+    knowledge = Knowledge(store, paths, lambda: IngestRules(readers=1), embed or Hashed(), elsewhere=elsewhere)
+    assert knowledge.rows.holds_texts is (elsewhere is not None)
     await knowledge.open()
     try:
         yield knowledge
@@ -191,6 +192,33 @@ def test_what_changed_and_what_is_gone(room: Room, folder: Path) -> None:
             with pytest.raises(UnknownCollection):
                 await knowledge.show("notes")
             assert await paths_of(knowledge, "gearbox") == []
+
+    run(work)
+
+
+def test_vectors_of_the_dead_go_and_come_back_with_their_texts(
+    room: Room, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("shelves", "postgres"):
+        monkeypatch.setattr(f"homefire.knowledge.{module}.FEWEST_DEAD", 1)
+
+    async def work() -> None:
+        async with room() as knowledge:
+            await done(knowledge, folder)
+            await meant(knowledge, "notes")
+            long, number = (folder / "long.txt").read_text("utf-8"), (await knowledge.rows.get("notes")).id
+            (folder / "long.txt").unlink()
+            await done(knowledge, folder)
+            async with asyncio.timeout(30):
+                while await knowledge.rows.dead(number):  # noqa: ASYNC110 # a background job's state has no event
+                    await asyncio.sleep(0.02)
+            assert (await paths_of(knowledge, "car gearbox winter", mode="meaning"))[0].startswith("cars.md")
+            (folder / "long.txt").write_text(long, "utf-8")
+            await done(knowledge, folder)
+            await meant(knowledge, "notes")
+            found = await paths_of(knowledge, "line about nothing much", mode="meaning")
+            assert found and found[0].startswith("long.txt")
+            assert (await knowledge.verify("notes"))["whole"]
 
     run(work)
 
