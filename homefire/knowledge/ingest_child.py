@@ -43,7 +43,7 @@ from homefire.supervision import lifeline
 T = TypeVar("T")
 
 # A batch ends at the first of these: bytes of text, files, seconds.
-BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 16 * 2**20, 1000, 3.0
+BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 8 * 2**20, 1000, 3.0
 # Files of which the daemon is asked at once.
 ASKED_FILES = 500
 REPORT_SECONDS = 0.2

@@ -176,7 +176,8 @@ def _copied(folder: Path, before: Any) -> int:
         for first in range(0, len(alive), COPIED_ROWS):
             rows = alive[first : first + COPIED_ROWS]
             windows = before.windows[rows]
-            writer.copy(before, rows, windows["id"], list(zip(windows["start"], windows["length"], strict=True)))
+            spans = list(zip(windows["start"], windows["length"], strict=True))
+            writer.copy(before, rows, windows["id"], spans, windows["whole"])
             writer.sync()
         return int(writer.rows)
     finally:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bench.synthetic_vectors import Synthetic
 from homefire.errors import HomefireError, IndexBusy, IndexDamaged, InvalidRequest
 from homefire.index import nearest
-from homefire.index.vectors import EXTENT_ROWS, Vectors, VectorsWriter
+from homefire.index.vectors import EXTENT_ROWS, WHOLE_BONUS, Vectors, VectorsWriter
 
 WIDTH, ROWS, QUESTIONS = 384, 4000, 60
 
@@ -184,7 +184,8 @@ def test_a_window_that_stands_for_its_chunk_goes_before_a_sentence_that_is_a_lit
     writer.close()
     index = Vectors(tmp_path, WIDTH, 3)
     assert [hit.id for hit in index.search(question, 3)] == [2, 1, 3]
-    assert index.search(question, 1)[0].score == pytest.approx(0.55, abs=0.01), "what is told is the product"
+    scores = [hit.score for hit in index.search(question, 3)]
+    assert scores == pytest.approx([0.55 + WHOLE_BONUS, 0.6, 0.4 + WHOLE_BONUS], abs=0.01), "lists are merged by scores"
     writer = VectorsWriter(tmp_path / "copy", WIDTH, 0)
     writer.copy(index, [0, 1, 2], [1, 2, 3], [(0, 9)] * 3, [True, False, False])
     writer.sync()

@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from homefire.errors import CollectionExists, UnknownCollection
+from homefire.index.vectors import Vectors, VectorsWriter
+from homefire.knowledge import meaning
 from homefire.knowledge.packing import PIECE, SHIFT, number_of, pack_pieces
 from homefire.store import DocumentRow, Filter, KnowledgeRows, SpaceRow, Store, TextRow
 
@@ -161,3 +164,12 @@ def test_what_is_damaged_is_read_anew_wherever_it_is(tmp_path: Path) -> None:
         assert [seq for seq, _ in await rows.live(one.id, 0, 9)] == [3, 4]
 
     run(tmp_path, work)
+
+
+def test_vectors_written_anew_still_say_which_stand_for_a_chunk(tmp_path: Path) -> None:
+    writer = VectorsWriter(tmp_path / "old", 8, 0)
+    writer.append([1 << 20, 2 << 20], [(0, 3), (0, 4)], [7, 8], np.eye(2, 8, dtype=np.float32), [True, False])
+    rows = writer.sync()
+    writer.close()
+    assert meaning._copied(tmp_path / "new", Vectors(tmp_path / "old", 8, rows, [2])) == 1
+    assert Vectors(tmp_path / "new", 8, 1).windows["whole"].tolist() == [1]
