@@ -23,7 +23,6 @@ from typing import Any
 
 from homefire.errors import BadPattern, IndexDamaged, InternalError, StoreDamaged
 from homefire.knowledge.packing import MOST_PIECES, PIECE, SHIFT, unpack_labelled
-from homefire.knowledge.shelves import FEWEST_DEAD
 from homefire.knowledge.volumes import EVERY, Place
 from homefire.store import SpaceRow, TextRow
 from homefire.store.postgres import Postgres, PostgresRows
@@ -91,16 +90,15 @@ class PostgresShelves:
             await asyncio.to_thread(self._words_anew, collection, [text for _, text in page])
 
     async def thinned(self, collection: int, space: SpaceRow) -> SpaceRow | None:
-        """As `Kept.thinned`; the rows of dead texts go where they stand."""
-        table = _table(collection, space.tag)
-        dead = f"FROM {table} WHERE text IN (SELECT text FROM collection_texts WHERE collection = %s AND dead = 1)"  # nosec B608
+        """As `Kept.thinned`; rows of dead texts go where they stand. Those of forgotten texts went with them."""
+        dead = "FROM collection_texts WHERE collection = %s AND dead = 1"
+        gone = f"DELETE FROM {_table(collection, space.tag)} WHERE text IN (SELECT text {dead})"  # nosec B608 # our own words
 
         def change(c: Any) -> bool:
-            count = f"SELECT (SELECT count(*) {dead}) >= greatest(%s, (SELECT count(*) FROM {table}) / 2)"  # nosec B608
-            (many,) = c.raw.execute(count, (collection, FEWEST_DEAD)).fetchone()
-            if many:
-                c.raw.execute(f"DELETE {dead}", (collection,))  # nosec B608
-            return bool(many)
+            if c.raw.execute(f"SELECT 1 {dead} LIMIT 1", (collection,)).fetchone() is None:  # nosec B608 # our own words
+                return False
+            c.raw.execute(gone, (collection,))
+            return True
 
         return space if space.rows and await self._server.write(change) else None
 
