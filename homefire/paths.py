@@ -129,7 +129,7 @@ ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 # What of a home cannot be rebuilt, beside the database and the blobs: folders of later rooms, files that a person wrote, and what
 # lets others in.
 KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
-KEPT_FILES = ("config.toml", "policy.toml")
+KEPT_FILES = ("config.toml", "policy.toml", "knowledge-owner")
 SECRET = ("keys", "secrets.toml", "tls")
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
@@ -168,6 +168,7 @@ class Paths:
         self.engine_builds = home / "cache" / "engines"
         self.volumes = home / "volumes"
         self.indexes = home / "indexes"
+        self.knowledge_owner = home / "knowledge-owner"
         self.ingest_log = self.logs / "ingest.log"
         self.build_log = self.logs / "engine-build.log"
         self.backups = home / "backups"

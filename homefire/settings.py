@@ -146,6 +146,13 @@ class Settings:
     ingest_file_mib: int = _row(
         256, "Size in MiB of a file that is ingested at most; larger ones are listed as skipped.", 1, 1_000_000
     )
+    knowledge_store: str = _row(
+        "", "A PostgreSQL server that keeps texts and indexes (postgresql://USER@HOST/DB); empty: this machine does."
+    )
+    ingest_cluster: str = _row(
+        "",
+        "Address of a Ray cluster whose machines read ingested files (ray://HOST:10001, local); empty: this one does.",
+    )
     sandbox_memory_mib: int = _row(256, "Memory in MiB that a program in the sandbox may take.", 16, 1_000_000)
     sandbox_processes: int = _row(64, "Processes that a program in the sandbox may have.", 1, 100_000)
     sandbox_cpu_seconds: int = _row(5, "Seconds of processors that a program in the sandbox may take.", 1, 604_800)

@@ -35,12 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 1050, "messages": 180, "settings": 320, "paths": 300, "store": 2850, "dialects": 3400, "hardware": 1300,
-    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 6500, "safety": 1910,
-    "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1300, "doctor": 350, "diagnose": 450,
+    "errors": 1050, "messages": 180, "settings": 320, "paths": 300, "store": 3350, "dialects": 3400, "hardware": 1300,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 7300, "safety": 1910,
+    "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1350, "doctor": 350, "diagnose": 450,
     "telemetry": 330, "rescue": 200,
 }  # fmt: skip
-TOTAL_BUDGET = 51_500
+TOTAL_BUDGET = 53_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")

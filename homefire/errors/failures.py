@@ -264,6 +264,22 @@ class IndexDamaged(MachineError):
     default_step = "Make it again from its texts with: homefire knowledge verify NAME"
 
 
+class KnowledgeStoreUnreachable(MachineError):
+    """The server that keeps the knowledge (setting knowledge_store) does not answer, or broke off. What it has, it keeps."""
+
+    code = "knowledge_store_unreachable"
+    status = 503
+    default_step = "Start it or see to the network, then ask again: an ingestion goes on where it was."
+
+
+class KnowledgeStoreRefused(MachineError):
+    """The server that keeps the knowledge answers, and refuses: a password, a right, an extension that it lacks."""
+
+    code = "knowledge_store_refused"
+    status = 502
+    default_step = "docs/knowledge.md says what the server must have, and where its password stands."
+
+
 class QuotaExceeded(MachineError):
     """The file would take more than the room that models may use."""
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from homefire.errors import HomefireError, IndexDamaged, StoreDamaged
-from homefire.knowledge.shelves import Shelves
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, Filter, KnowledgeRows, TextRow
 
@@ -48,7 +47,7 @@ class Report:
 class Checking:
     """Checks one collection at a time."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept) -> None:
         self._rows = rows
         self._shelves = shelves
 
@@ -73,13 +72,11 @@ class Checking:
         """Removes what is damaged, for the next ingestion and the next vectors to make it anew."""
         await self._rows.distrust(collection.id, report.damaged)
         if report.words:
-            self._shelves.drop(collection.id)
-            await asyncio.to_thread(shutil.rmtree, self._shelves.words_folder(collection.id), ignore_errors=True)
+            await self._shelves.drop_words(collection.id)
         for space in await self._rows.spaces(collection.id):
             if space.name in report.vectors:
                 await self._rows.drop_space(collection.id, space.tag)
-                folder = self._shelves.vectors_folder(collection.id, space)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                await self._shelves.drop_vectors(collection.id, space)
         self._shelves.died(collection.id)
         report.mended = True
 

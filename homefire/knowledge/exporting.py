@@ -13,7 +13,7 @@ from pathlib import Path
 from homefire.errors import BadArchive, InvalidRequest
 from homefire.knowledge import archive
 from homefire.knowledge.ingest import Ingestion, Job
-from homefire.knowledge.shelves import Shelves
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.talk import Document
 from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows
@@ -24,7 +24,7 @@ PAGE = 200
 class Exporting:
     """Both ways."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, ingestion: Ingestion) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, ingestion: Ingestion) -> None:
         self._rows = rows
         self._shelves = shelves
         self._ingestion = ingestion

@@ -63,13 +63,15 @@ MODULE = "homefire.knowledge.ingest_child"
 @dataclass(frozen=True, slots=True)
 class IngestRules:
     """`largest`: bytes of a file that is read at most; `readers`: children that read; `walls`: behind the sandbox's; without them
-    nothing is read, or with `plain_without` what needs no foreign parser; `segment`: bytes of a full volume."""
+    nothing is read, or with `plain_without` what needs no foreign parser; `segment`: bytes of a full volume; `cluster`: address
+    of a Ray cluster whose machines read (`spread.py`), "": this one does."""
 
     largest: int = 256 * 2**20
     readers: int = 2
     walls: bool = True
     plain_without: bool = False
     segment: int = SEGMENT_BYTES
+    cluster: str = ""
 
 
 @dataclass(slots=True)
@@ -144,11 +146,12 @@ class Ingestion:
         self._naming = asyncio.Lock()  # two that ask for one folder at once are one collection
 
     async def open(self) -> None:
-        """Runs that the last daemon did not end are taken up again."""
+        """Runs that the last daemon did not end are taken up again. Raises KnowledgeStoreUnreachable; what is asked for later is
+        done all the same."""
+        self._work = self._work or asyncio.ensure_future(self._run())
         for row in await self._rows.all():
-            if row.state == "ingesting":
+            if row.state == "ingesting" and row.mine and row.name not in self._jobs:
                 self._enqueue(Job(row.name, Path(os.fsdecode(row.root))))
-        self._work = asyncio.ensure_future(self._run())
 
     async def close(self) -> None:
         """Ends the child. Its run goes on with the next daemon."""
@@ -220,7 +223,7 @@ class Ingestion:
     async def _collection(self, root: Path, name: str | None) -> CollectionRow:
         raw, rows = os.fsencode(root), await self._rows.all()
         for row in rows:
-            if row.root == raw and name in (None, row.name):
+            if row.root == raw and row.mine and name in (None, row.name):
                 return row
         if name is not None:
             wanted = str(CollectionName(name))
@@ -296,7 +299,7 @@ class Ingestion:
             os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
-            rules.segment, rules.plain_without,
+            rules.segment, rules.plain_without, self._rows.holds_texts, rules.cluster,
         )  # fmt: skip
         process = await self._spawn()
         try:
@@ -413,9 +416,12 @@ class _Conversation:
 
     async def _commit(self, batch: talk.Batch) -> list[int]:
         texts = [
-            TextRow(new.id, new.digest, *new.place, new.simhash, new.minhash, new.labels, new.pieces, new.windows)
+            TextRow(
+                new.id, new.digest, *new.place, new.simhash, new.minhash, new.labels, new.pieces, new.windows, new.data,
+                new.name,
+            )
             for new in batch.new
-        ]
+        ]  # fmt: skip
         documents = [
             DocumentRow(
                 d.path, d.entry, d.shown, d.kind, d.language, d.title, d.size, d.trusted_ns, d.modified_ns, d.source,

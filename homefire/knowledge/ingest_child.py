@@ -1,4 +1,4 @@
-"""The ingest child: walks a folder, has what changed read, and writes volumes and the index of words, batch by batch.
+"""The ingest child: walks a folder, has what changed read, and puts it where it is kept (`sinks.py`), batch by batch.
 
     walk -> (daemon: which are as they were) -> readers behind walls -> batch
     batch -> (a thread) volumes -> words -> (daemon commits)
@@ -12,35 +12,31 @@ Does not cover: what exists: the daemon's database says it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from homefire.errors import HomefireError, IndexDamaged, MachineError
-from homefire.index.words import WordRow, WordsWriter
+from homefire.errors import HomefireError, MachineError
 from homefire.knowledge import archive, talk
 from homefire.knowledge.packing import (
     MOST_PIECES,
-    number_of,
     pack_pieces,
     pack_windows,
     unpack_labelled,
-    unpack_pieces,
     unpack_windows,
 )
 from homefire.knowledge.reader import REASONS, Piece, Signed, Text, Window
 from homefire.knowledge.reading import Pool, Read
-from homefire.knowledge.volumes import End, Place, Volumes, VolumeWriter
+from homefire.knowledge.sinks import FileSink, SentSink, Sink
+from homefire.knowledge.spread import SpreadPool
 from homefire.knowledge.walk import Found, Passed, Rules, shown, walk
 from homefire.supervision import lifeline
 
@@ -48,10 +44,9 @@ T = TypeVar("T")
 
 # A batch ends at the first of these: bytes of text, files, seconds.
 BATCH_BYTES, BATCH_FILES, BATCH_SECONDS = 8 * 2**20, 1000, 3.0
-# Files of which the daemon is asked at once, and chunks that are handed to the index at once.
-ASKED_FILES, ADDED_CHUNKS = 500, 1000
+# Files of which the daemon is asked at once.
+ASKED_FILES = 500
 REPORT_SECONDS = 0.2
-REBUILD_BYTES = 64 * 2**20
 # Clocks of file systems: most tick in some milliseconds, some in two seconds and then in whole ones.
 FINE_NS, COARSE_NS = 50_000_000, 2_000_000_000
 # Others are waiting for the processor; this can wait.
@@ -109,20 +104,17 @@ class Run:
         self._root = Path(os.fsdecode(order.root))
         self._batch = order.batch
         self._next_text = order.next_text
-        ends = {segment: End(text, lines) for segment, text, lines in order.ends}
-        self._volumes = VolumeWriter(Path(order.volumes), ends, order.segment)
         self._progress = talk.Progress()
         self._reported = 0.0
         self._gathered = _Gathered()
         self._complete = True
-        self._torn = False
-        self._words = self._open_words()
+        self._sink: Sink = SentSink() if order.sent else FileSink(order, self)
         self._writer = ThreadPoolExecutor(1, "write")
         self._written: Future[None] | None = None
 
     def run(self) -> None:
         """From the first file to the last dead text. Raises HomefireError."""
-        self._words.remove_groups(self._order.dead)
+        self._sink.remove(self._order.dead)
         if self._order.archive:
             self._import()
         else:
@@ -131,22 +123,25 @@ class Run:
         self._settle()
         self._report(last=True)
         dead = self._channel.ask(talk.Finish(self._complete), talk.Committed).dead
-        self._words.remove_groups(dead)
-        self._words.commit(self._batch)
-        self._words.close()
-        self._thin_out()
-        self._volumes.close()
+        self._sink.remove(dead)
+        self._sink.close(self._batch)
 
     # -- files
 
     def _walk(self) -> None:
         counter = threading.Thread(target=self._count, name="count", daemon=True)
         counter.start()
-        order = self._order
-        with Pool(self._root, children=order.readers, walls=order.walls, plain_without=order.plain_without) as pool:
+        with self._pool() as pool:
             for read in pool.read(self._changed()):
                 self._take(read)
         counter.join()
+
+    def _pool(self) -> Pool | SpreadPool:
+        order = self._order
+        given: Any = {"children": order.readers, "walls": order.walls, "plain_without": order.plain_without}
+        if order.cluster:
+            return SpreadPool(order.cluster, self._root, **given)
+        return Pool(self._root, **given)
 
     def _import(self) -> None:
         """Takes in what an export holds."""
@@ -244,81 +239,50 @@ class Run:
         known = self._channel.ask(talk.Texts(digests), talk.Known).texts
         new: list[talk.NewText] = []
         numbers: list[int] = []
-        rows: list[WordRow] = []
         again: list[int] = []
+        missing: list[tuple[int, bytes, bytes, str, str]] = []
         for (number, indexed), digest in zip(known, digests, strict=True):
             signed, name = gathered.texts[digest]
             packed, labels = pack_pieces(signed.text.pieces[:MOST_PIECES])
             if not number:
                 number = self._next_text  # noqa: PLW2901
                 self._next_text += 1
-                place = self._volumes.append(signed.text.data)
+                place, sent = self._sink.keep(signed.text.data)
                 windows = pack_windows([(w.start, w.end, w.piece, w.whole) for w in signed.text.windows])
                 new.append(
                     talk.NewText(
-                        number, signed.digest, (place.segment, place.start, place.size, place.lines, place.marks),
-                        _signed_64(signed.simhash), signed.minhash, labels, packed, windows,
+                        number, signed.digest, place, _signed_64(signed.simhash), signed.minhash, labels, packed, windows,
+                        sent, name,
                     )
                 )  # fmt: skip
-                self._progress.text_bytes += place.size
-            elif not indexed or self._torn:
+                self._progress.text_bytes += len(signed.text.data)
+            elif not indexed or self._sink.torn:
                 again.append(number)
             numbers.append(number)
             if not indexed:
-                rows += _word_rows(number, signed.text.data, unpack_pieces(packed), json.loads(labels), name)
-        self._words.remove_groups(again)
-        for first in range(0, len(rows), ADDED_CHUNKS):
-            self._words.add(rows[first : first + ADDED_CHUNKS])
-        ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
+                missing.append((number, signed.text.data, packed, labels, name))
+        self._sink.remove(again)
+        for each in missing:
+            self._sink.index(*each)
         self._batch += 1
-        self._words.commit(self._batch)
+        ends = self._sink.commit(self._batch)
         batch = talk.Batch(self._batch, ends, new, numbers, documents, gathered.continued)
-        self._words.remove_groups(self._channel.ask(batch, talk.Committed).dead)
+        self._sink.remove(self._channel.ask(batch, talk.Committed).dead)
 
-    def _thin_out(self) -> None:
-        """Volumes that are mostly dead: what lives in them is written anew, behind all else."""
-        volumes = Volumes(Path(self._order.volumes))
-        while texts := self._channel.ask(talk.Thin(), talk.Thinned).texts:
-            moved = []
-            for number, place in texts:
-                new = self._volumes.append(bytes(volumes.view(Place(*place))))
-                moved.append((number, (new.segment, new.start, new.size, new.lines, new.marks)))
-            ends = [(segment, end.text, end.lines) for segment, end in self._volumes.sync().items()]
-            self._channel.ask(talk.Moved(ends, moved), talk.Committed)
-        volumes.close()
+    # -- what a sink asks of the daemon
 
-    # -- the index of words
+    def stored(self, after: int) -> list[talk.StoredText]:
+        """The texts of the collection behind a `seq`."""
+        self._report()
+        return self._channel.ask(talk.Stored(after), talk.StoredTexts).texts
 
-    def _open_words(self) -> WordsWriter:
-        """The index as the last committed batch left it: made anew of the volumes if it is damaged or behind."""
-        folder = Path(self._order.words)
-        try:
-            words = WordsWriter(folder)
-        except IndexDamaged:
-            shutil.rmtree(folder, ignore_errors=True)
-            words = WordsWriter(folder)
-        if words.mark > self._batch:  # the daemon never heard of what was committed last
-            words.remove_from(self._next_text)
-            self._torn = True
-        elif words.mark < self._batch:
-            self._rebuild(words)
-        return words
+    def sparse(self) -> list[tuple[int, tuple[int, int, int, int, int]]]:
+        """Texts (number, place) in volumes that are mostly dead."""
+        return self._channel.ask(talk.Thin(), talk.Thinned).texts
 
-    def _rebuild(self, words: WordsWriter) -> None:
-        volumes, after, added = Volumes(Path(self._order.volumes)), 0, 0
-        while page := self._channel.ask(talk.Stored(after), talk.StoredTexts).texts:
-            after = page[-1].seq
-            for each in page:
-                words.remove_groups([each.id])
-                data = bytes(volumes.view(Place(*each.place)))
-                words.add(_word_rows(each.id, data, unpack_pieces(each.pieces), json.loads(each.labels), each.name))
-                added += len(data)
-                if added > REBUILD_BYTES:
-                    words.commit(self._batch - 1)
-                    added = 0
-            self._report()
-        words.commit(self._batch)
-        volumes.close()
+    def moved(self, ends: list[tuple[int, int, int]], texts: list[tuple[int, tuple[int, int, int, int, int]]]) -> None:
+        """They lie elsewhere now."""
+        self._channel.ask(talk.Moved(ends, texts), talk.Committed)
 
     def _report(self, last: bool = False) -> None:
         now = time.monotonic()
@@ -440,15 +404,6 @@ def _trusted(mtime_ns: int) -> int:
     """The file's time, or 0 if it is so fresh that a change within the same tick of the file system's clock would not show."""
     tick = COARSE_NS if mtime_ns % 10**9 == 0 else FINE_NS
     return mtime_ns if time.time_ns() - mtime_ns > tick else 0
-
-
-def _word_rows(
-    number: int, data: bytes, pieces: list[tuple[int, int, int, int]], labels: list[str], name: str
-) -> list[WordRow]:
-    return [
-        WordRow(number_of(number, place), number, data[start:end], f"{name} {labels[label]}".rstrip())
-        for place, (start, end, _, label) in enumerate(pieces)
-    ]
 
 
 def main() -> None:

@@ -10,23 +10,25 @@ Does not cover: routes and rights (`server/`), the model that answers (`answer.p
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from homefire.errors import UnknownDocument
+from homefire.errors import KnowledgeStoreUnreachable, UnknownDocument
 from homefire.knowledge.checking import Checking
 from homefire.knowledge.duplicates import ALIKE, near_duplicates
 from homefire.knowledge.exporting import Exporting
 from homefire.knowledge.ingest import Ingestion, IngestRules, Job
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.meaning import Embed, Meaning
 from homefire.knowledge.packing import PIECE, WINDOW
 from homefire.knowledge.search import Judge, Question, Results, Search
 from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import lines_file, place_of, text_file
+from homefire.knowledge.volumes import place_of
 from homefire.knowledge.watch import Watch
 from homefire.paths import Paths
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, Store
@@ -34,6 +36,10 @@ from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, St
 # Lines and bytes of a document that are shown at once.
 MOST_LINES, MOST_BYTES = 2000, 512 * 1024
 MOST_PAIRS = 1000
+# How often a server that did not answer at the start is asked again.
+WAIT_SECONDS = 15.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,28 @@ class Excerpt:
     cut: bool
 
 
+def embedded(store: Store, paths: Paths) -> tuple[KnowledgeRows, Kept]:
+    """What is kept in the home itself."""
+    rows = KnowledgeRows(store)
+    return rows, Shelves(paths, rows)
+
+
 class Knowledge:
-    """All collections. `open` before use, `close` at the end."""
+    """All collections. `open` before use, `close` at the end. `elsewhere`: they are kept there, not in the home."""
 
     def __init__(
-        self, store: Store, paths: Paths, rules: Callable[[], IngestRules], embed: Embed, judge: Judge | None = None
+        self,
+        store: Store,
+        paths: Paths,
+        rules: Callable[[], IngestRules],
+        embed: Embed,
+        judge: Judge | None = None,
+        *,
+        elsewhere: tuple[KnowledgeRows, Kept] | None = None,
     ) -> None:
-        self._paths = paths
-        self.rows = KnowledgeRows(store)
-        self.shelves = Shelves(paths, self.rows)
-        self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self._emptied)
+        self.rows, self.shelves = elsewhere or embedded(store, paths)
+        self._waiting: asyncio.Task[None] | None = None
+        self.ingestion = Ingestion(self.rows, paths, rules, self._committed, self.shelves.emptied)
         self.meaning = Meaning(self.rows, self.shelves, embed)
         self.searching = Search(self.rows, self.shelves, embed, judge)
         self.checking = Checking(self.rows, self.shelves)
@@ -68,14 +86,18 @@ class Knowledge:
 
     async def open(self) -> None:
         """Removes what was left of removed collections, then goes on with what was under way."""
-        known = {str(row.id) for row in await self.rows.all()}
-        await asyncio.to_thread(_sweep, self._paths.indexes, known)
-        await self.ingestion.open()
+        try:
+            await self._take_up()
+        except KnowledgeStoreUnreachable as problem:  # everything else of the daemon goes on
+            log.warning("%s What was under way is taken up when it answers.", problem.message)
+            self._waiting = asyncio.ensure_future(self._wait())
         self.meaning.open()
         self.watch.open()
 
     async def close(self) -> None:
         """Ends what is under way; it goes on with the next daemon."""
+        if self._waiting is not None:
+            self._waiting.cancel()
         await self.watch.close()
         await self.ingestion.close()
         await self.meaning.close()
@@ -170,9 +192,7 @@ class Knowledge:
         if job is not None and not job.ended:
             await self.ingestion.cancel(name)
         emptied = await self.rows.remove(collection.id)
-        self.shelves.drop(collection.id)
-        await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection.id), ignore_errors=True)
-        self._emptied(emptied)
+        await self.shelves.remove(collection.id, emptied)
         self.watch.nudge()
 
     async def set_watch(self, name: str, watch: bool) -> None:
@@ -180,12 +200,18 @@ class Knowledge:
         await self.rows.set_watch((await self.rows.get(name)).id, watch)
         self.watch.nudge()
 
-    def _emptied(self, segments: Sequence[int]) -> None:
-        """Volumes that hold nothing any more."""
-        for segment in segments:
-            self.shelves.volumes.drop(segment)
-            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
-                file.unlink(missing_ok=True)
+    async def _take_up(self) -> None:
+        await self.shelves.sweep()
+        await self.ingestion.open()
+
+    async def _wait(self) -> None:
+        """Until the server answers."""
+        while True:
+            await asyncio.sleep(WAIT_SECONDS)
+            with contextlib.suppress(KnowledgeStoreUnreachable):
+                await self._take_up()
+                self.watch.nudge()
+                return
 
     async def _committed(self, collection: CollectionRow, ended: bool) -> None:
         self.shelves.changed(collection.id)
@@ -215,11 +241,3 @@ class Knowledge:
             "updated_at": row.updated_at,
             "job": job.view() if job is not None else None,
         }
-
-
-def _sweep(indexes: Path, known: set[str]) -> None:
-    """Removes the folders of collections that are no more."""
-    if indexes.is_dir():
-        for folder in indexes.iterdir():
-            if folder.name.isdecimal() and folder.name not in known:
-                shutil.rmtree(folder, ignore_errors=True)

@@ -16,16 +16,14 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from homefire.errors import HomefireError, IndexDamaged, PackageMissing
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.packing import number_of, unpack_windows
-from homefire.knowledge.shelves import Shelves
 from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, KnowledgeRows, SpaceRow, TextRow
 
@@ -37,8 +35,6 @@ STEP_TEXTS, STEP_WINDOWS = 200, 1000
 BATCH = 64
 # Letters of a window that the embedder reads at most (its window is in tokens; what is longer it cuts itself).
 LONGEST_WINDOW = 1200
-# Dead vectors below this number are not worth writing the rest anew.
-FEWEST_DEAD = 2000
 RETRY_SECONDS, MOST_RETRY_SECONDS, LOOK_SECONDS = 5.0, 300.0, 30.0
 
 
@@ -76,7 +72,7 @@ class NoEmbed:
 class Meaning:
     """The background job. `nudge` when there may be something to do."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -152,6 +148,8 @@ class Meaning:
             return None
         wanted = providers[0]
         for collection in await self._rows.all():
+            if not collection.mine:
+                continue
             spaces = {space.tag: space for space in await self._rows.spaces(collection.id)}
             space = spaces.get(wanted.tag) or SpaceRow(wanted.tag, wanted.name, wanted.width, 0, 0)
             if space.upto < await self._rows.last_seq(collection.id):
@@ -159,24 +157,19 @@ class Meaning:
             for old in spaces.values():
                 if old.tag != wanted.tag:  # the new one has all: the old one has served
                     await self._rows.drop_space(collection.id, old.tag)
-                    await asyncio.to_thread(
-                        shutil.rmtree, self._shelves.vectors_folder(collection.id, old), ignore_errors=True
-                    )
+                    await self._shelves.drop_vectors(collection.id, old)
         return None
 
     async def _catch_up(self, collection: CollectionRow, provider: Provider, space: SpaceRow) -> None:
-        from homefire.index.vectors import VectorsWriter
-
         self._at = collection.name
-        folder = self._shelves.vectors_folder(collection.id, space)
         try:
-            writer = await asyncio.to_thread(VectorsWriter, folder, provider.width, space.rows)
+            writer = await self._shelves.vectors_writer(collection.id, space)
         except IndexDamaged as problem:  # it can be made anew
             log.warning("the vectors of '%s' are made anew: %s", collection.name, problem.message)
             await self._rows.drop_space(collection.id, provider.tag)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await self._shelves.drop_vectors(collection.id, space)
             space = replace(space, rows=0, upto=0)
-            writer = await asyncio.to_thread(VectorsWriter, folder, provider.width, 0)
+            writer = await self._shelves.vectors_writer(collection.id, space)
         try:
             before = await self._shelves.vectors(collection.id, space) if space.rows else None
             while step := await self._rows.live(collection.id, space.upto, STEP_TEXTS):
@@ -196,24 +189,22 @@ class Meaning:
 
     async def _tidy_all(self, name: str) -> None:
         for collection in await self._rows.all():
-            if collection.name == name:
+            if collection.name == name and collection.mine:
                 for space in await self._rows.spaces(collection.id):
                     await self._tidy(collection, space)
 
     async def _tidy(self, collection: CollectionRow, space: SpaceRow) -> None:
-        """Writes the vectors anew without the dead ones, once those are the larger part."""
+        """Vectors without the dead ones, once those are the larger part."""
         dead = await self._rows.dead(collection.id)
         self._shelves.died(collection.id)
-        before = await self._shelves.vectors(collection.id, space)
-        if before.dead < max(FEWEST_DEAD, before.rows // 2):
+        new = await self._shelves.thinned(collection.id, space)
+        if new is None:
             return
-        new = replace(space, generation=space.generation + 1)
-        folder, old = (self._shelves.vectors_folder(collection.id, each) for each in (new, space))
-        rows = await asyncio.to_thread(_copied, folder, before)
-        await self._rows.set_space(collection.id, replace(new, rows=rows))
+        await self._rows.set_space(collection.id, new)
         self._shelves.died(collection.id)
         await self._rows.forget_dead(collection.id, dead)
-        await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+        if new.generation != space.generation:
+            await self._shelves.drop_vectors(collection.id, space)
 
     def _windows(self, step: list[tuple[int, TextRow]]) -> tuple[list[tuple[int, TextRow]], list[_Window]]:
         """The windows of as many of these texts as make a step, at least one."""
@@ -271,25 +262,6 @@ class _Window:
     hash: int
     text: str
     whole: bool
-
-
-def _copied(folder: Path, before: Any) -> int:
-    """The living rows in a folder of their own, whatever a death had left there; returns how many."""
-    from homefire.index.vectors import VectorsWriter
-
-    shutil.rmtree(folder, ignore_errors=True)
-    writer = VectorsWriter(folder, before.width, 0)
-    try:
-        alive = before.alive_rows()
-        for first in range(0, len(alive), STEP_WINDOWS):
-            rows = alive[first : first + STEP_WINDOWS]
-            windows = before.windows[rows]
-            spans = list(zip(windows["start"], windows["length"], strict=True))
-            writer.copy(before, rows, windows["id"], spans, windows["whole"])
-            writer.sync()
-        return int(writer.rows)
-    finally:
-        writer.close()
 
 
 def _append(writer: Any, windows: list[_Window], vectors: dict[int, bytes]) -> None:

@@ -24,10 +24,10 @@ from typing import Any, Literal, Protocol
 
 from homefire.errors import HomefireError, IndexDamaged, InvalidRequest, StoreDamaged
 from homefire.knowledge.found import Found
+from homefire.knowledge.kept import Kept
 from homefire.knowledge.meaning import Embed, Provider
 from homefire.knowledge.packing import PIECE, SHIFT, number_of
-from homefire.knowledge.shelves import Shelves
-from homefire.knowledge.volumes import place_of, text_file
+from homefire.knowledge.volumes import place_of
 from homefire.store import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Results:
 class Search:
     """Searching what was ingested. Safe to use many times at once."""
 
-    def __init__(self, rows: KnowledgeRows, shelves: Shelves, embed: Embed, judge: Judge | None = None) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, judge: Judge | None = None) -> None:
         self._rows = rows
         self._shelves = shelves
         self._embed = embed
@@ -97,9 +97,7 @@ class Search:
 class _Look:
     """One search under way."""
 
-    def __init__(
-        self, rows: KnowledgeRows, shelves: Shelves, embed: Embed, judge: Judge | None, asked: Question
-    ) -> None:
+    def __init__(self, rows: KnowledgeRows, shelves: Kept, embed: Embed, judge: Judge | None, asked: Question) -> None:
         self._judge = judge
         self._rows = rows
         self._shelves = shelves
@@ -205,16 +203,13 @@ class _Look:
     async def _pattern(self, collections: Sequence[CollectionRow]) -> list[Any]:
         """Chunks in which the pattern matches, in the order of the volumes; each hit's score falls with its place."""
         from homefire.index.hits import Hit
-        from homefire.index.scan import Pattern, scan
+        from homefire.index.scan import Pattern
 
         started = time.perf_counter()
         texts = await self._rows.places([each.id for each in collections])
         texts = [row for row in texts if self._may(row)]
-        segments = sorted({row.segment for row in texts})
-        files = [text_file(self._shelves.volumes.folder, segment) for segment in segments]
-        spans = [(segments.index(row.segment), row.start, row.start + row.size) for row in texts]
         pattern = Pattern(self._asked.text, regex=not self._asked.literal, ignore_case=self._asked.ignore_case)
-        found = await asyncio.to_thread(scan, files, spans, pattern, SCANNED)
+        found = await self._shelves.scan(texts, pattern, SCANNED)
         if not found.complete:
             self._notes.append(f"There are more than {SCANNED} matches; the first ones are shown.")
         hits: dict[int, Any] = {}

@@ -1,7 +1,7 @@
 """Where searching finds what ingesting made: the open indexes and volumes of all collections, one object for each.
 
-Promises: an index is opened when it is first asked for and sees each commit; a damaged one raises IndexDamaged and is not kept;
-nothing here writes.
+The embedded plug of `kept.py`. Promises: an index is opened when it is first asked for and sees each commit; a damaged one
+raises IndexDamaged and is not kept; nothing here writes.
 Does not cover: making indexes (`ingest_child.py`, `meaning.py`).
 """
 
@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from homefire.errors import IndexDamaged
-from homefire.knowledge.volumes import Volumes
+from homefire.knowledge.volumes import Volumes, lines_file, text_file
 from homefire.paths import Paths
-from homefire.store import KnowledgeRows, SpaceRow
+from homefire.store import KnowledgeRows, SpaceRow, TextRow
+
+# Dead vectors below this number are not worth writing the rest anew; so many rows are written at once.
+FEWEST_DEAD, COPIED_ROWS = 2000, 1000
 
 
 class Shelves:
@@ -63,6 +69,59 @@ class Shelves:
         self._vectors[collection, space.tag] = (space, found)
         return found
 
+    async def vectors_writer(self, collection: int, space: SpaceRow) -> Any:
+        """What adds to the vectors behind `space.rows` (`index.vectors.VectorsWriter`). Raises IndexDamaged, IndexBusy."""
+        from homefire.index.vectors import VectorsWriter
+
+        folder = self.vectors_folder(collection, space)
+        return await asyncio.to_thread(VectorsWriter, folder, space.width, space.rows)
+
+    async def scan(self, texts: Sequence[TextRow], pattern: Any, limit: int) -> Any:
+        """Where a pattern (`index.scan.Pattern`) matches in these texts, in their order (`index.scan.Scanned`; offsets from each
+        text's start). Raises BadPattern, PatternTooSlow."""
+        from homefire.index.scan import scan
+
+        segments = sorted({row.segment for row in texts})
+        files = [text_file(self.volumes.folder, segment) for segment in segments]
+        spans = [(segments.index(row.segment), row.start, row.start + row.size) for row in texts]
+        return await asyncio.to_thread(scan, files, spans, pattern, limit)
+
+    async def drop_words(self, collection: int) -> None:
+        """Removes a damaged index of words; the next run makes it anew."""
+        self.drop(collection)
+        await asyncio.to_thread(shutil.rmtree, self.words_folder(collection), ignore_errors=True)
+
+    async def thinned(self, collection: int, space: SpaceRow) -> SpaceRow | None:
+        """The vectors anew without the dead ones, once those are the larger part: the space that says so. None: not yet."""
+        before = await self.vectors(collection, space)
+        if before.dead < max(FEWEST_DEAD, before.rows // 2):
+            return None
+        new = replace(space, generation=space.generation + 1)
+        return replace(new, rows=await asyncio.to_thread(_copied, self.vectors_folder(collection, new), before))
+
+    async def drop_vectors(self, collection: int, space: SpaceRow) -> None:
+        """Removes one embedder's vectors."""
+        self._vectors.pop((collection, space.tag), None)
+        await asyncio.to_thread(shutil.rmtree, self.vectors_folder(collection, space), ignore_errors=True)
+
+    def emptied(self, segments: Sequence[int]) -> None:
+        """Volumes that hold nothing any more."""
+        for segment in segments:
+            self.volumes.drop(segment)
+            for file in (text_file(self._paths.volumes, segment), lines_file(self._paths.volumes, segment)):
+                file.unlink(missing_ok=True)
+
+    async def remove(self, collection: int, segments: Sequence[int]) -> None:
+        """Removes what a collection that is no more had, and segments of volumes that hold no text any more."""
+        self.drop(collection)
+        await asyncio.to_thread(shutil.rmtree, self._paths.collection_index(collection), ignore_errors=True)
+        self.emptied(segments)
+
+    async def sweep(self) -> None:
+        """Removes the folders of collections that are no more: a crash left them."""
+        known = {str(row.id) for row in await self._rows.all()}
+        await asyncio.to_thread(_sweep, self._paths.indexes, known)
+
     def changed(self, collection: int) -> None:
         """Something was committed: the index of words is looked at anew before the next search."""
         self._stale.add(collection)
@@ -97,3 +156,29 @@ class Shelves:
                 del self._words[collection]
                 raise
         return found
+
+
+def _sweep(indexes: Path, known: set[str]) -> None:
+    if indexes.is_dir():
+        for folder in indexes.iterdir():
+            if folder.name.isdecimal() and folder.name not in known:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(folder: Path, before: Any) -> int:
+    """The living rows in a folder of their own, whatever a death had left there; returns how many."""
+    from homefire.index.vectors import VectorsWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = VectorsWriter(folder, before.width, 0)
+    try:
+        alive = before.alive_rows()
+        for first in range(0, len(alive), COPIED_ROWS):
+            rows = alive[first : first + COPIED_ROWS]
+            windows = before.windows[rows]
+            spans = list(zip(windows["start"], windows["length"], strict=True))
+            writer.copy(before, rows, windows["id"], spans, windows["whole"])
+            writer.sync()
+        return int(writer.rows)
+    finally:
+        writer.close()

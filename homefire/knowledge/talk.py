@@ -44,7 +44,7 @@ class Document(msgspec.Struct, array_like=True):
 
 
 class NewText(msgspec.Struct, array_like=True):
-    """As `store.TextRow`."""
+    """As `store.TextRow`. `data`: the text itself, where it is not in the volumes; `name` is of one of its documents."""
 
     id: int
     digest: bytes
@@ -54,6 +54,8 @@ class NewText(msgspec.Struct, array_like=True):
     labels: str
     pieces: bytes
     windows: bytes
+    data: bytes = b""
+    name: str = ""
 
 
 class Files(msgspec.Struct, tag="files"):
@@ -175,7 +177,8 @@ FromDaemon = Fresh | Known | StoredTexts | Thinned | Committed
 
 class Order(msgspec.Struct):
     """The daemon's first word: what to do. `root`: the path's bytes; `archive`: instead of a folder an export is read (empty:
-    none); `dead` are texts to take out of the index; `full`: every file is read, whether it changed or not."""
+    none); `dead` are texts to take out of the index; `full`: every file is read, whether it changed or not; `sent`: texts come
+    with the batch instead of going to volumes and words; `cluster`: the address of a Ray cluster that reads, "": none does."""
 
     root: bytes
     archive: bytes
@@ -191,6 +194,8 @@ class Order(msgspec.Struct):
     largest: int = 256 * 2**20
     segment: int = 256 * 2**20
     plain_without: bool = False
+    sent: bool = False
+    cluster: str = ""
 
 
 def framed(message: FromChild | FromDaemon | Order) -> bytes:

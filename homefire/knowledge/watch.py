@@ -53,7 +53,9 @@ class Watch:
         while True:
             self._wake.clear()
             with contextlib.suppress(HomefireError):
-                wanted = {row.name: Path(os.fsdecode(row.root)) for row in await self._rows.all() if row.watch}
+                wanted = {
+                    row.name: Path(os.fsdecode(row.root)) for row in await self._rows.all() if row.watch and row.mine
+                }
                 for name in [name for name in self._tasks if name not in wanted]:
                     self._tasks.pop(name).cancel()
                 for name, root in wanted.items():

@@ -6,6 +6,7 @@
 Promises: a batch counts whole or not at all, together with the ends of the files that it made longer; a text that no document has
 is dead in its collection from the same transaction on, and forgotten when no collection has it; numbers of texts are never
 used again.
+The SQL here is read by SQLite and by PostgreSQL (`postgres.py`), so it keeps to what both understand.
 Does not cover: the files themselves (`knowledge/volumes.py`, `index/`), what is packed in `pieces` and `windows`.
 """
 
@@ -23,6 +24,9 @@ from homefire.errors import CollectionExists, UnknownCollection
 from homefire.store.database import Row, Store
 
 _COLLECTION = "id, name, root, state, watch, run, batch, note, facts, created_at, updated_at"
+_END = "INSERT INTO volume_ends VALUES (?, ?, ?) ON CONFLICT (segment) DO UPDATE SET text = excluded.text, lines = excluded.lines"
+# As many values as SQLite takes of one statement with ease.
+_AT_ONCE = 500
 _TEXT = "id, digest, segment, start, size, lines, marks, simhash, minhash, labels, pieces, windows"
 _DOCUMENT = (
     "path, entry, shown, kind, language, title, size, trusted_ns, modified_ns, source, text, line, state, code, reason, "
@@ -33,7 +37,8 @@ _DOCUMENT = (
 @dataclass(frozen=True, slots=True)
 class CollectionRow:
     """`root`: the folder's path as the system's bytes. `run` counts ingestions, `batch` commits; `state`: "new", "ingesting" or
-    "ready"; `note` says why the last ingestion ended early. Times in Unix seconds."""
+    "ready"; `note` says why the last ingestion ended early. Times in Unix seconds. `mine`: this Homefire ingests it; where
+    several share a server, the others search it."""
 
     id: int
     name: str
@@ -46,11 +51,13 @@ class CollectionRow:
     facts: dict[str, Any]
     created_at: float
     updated_at: float
+    mine: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """A text: bytes `start` to `start + size` of a segment of the volumes."""
+    """A text: bytes `start` to `start + size` of a segment of the volumes. `data` and `name` (of one of its documents) are there
+    only on the way into a store that holds texts itself."""
 
     id: int
     digest: bytes
@@ -64,6 +71,8 @@ class TextRow:
     labels: str
     pieces: bytes
     windows: bytes
+    data: bytes = b""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,10 @@ class Filter:
 class KnowledgeRows:
     """The tables of migration 11."""
 
+    holds_texts = False
+    """Whether texts and their words come here too, instead of into files."""
+    _columns = _COLLECTION
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -137,13 +150,13 @@ class KnowledgeRows:
 
     async def all(self) -> list[CollectionRow]:
         """Every collection, by name."""
-        query = f"SELECT {_COLLECTION} FROM collections ORDER BY name"  # nosec B608 # our own columns
+        query = f"SELECT {self._columns} FROM collections ORDER BY name"  # nosec B608 # our own columns
         rows: list[Row] = await self._store.read(lambda c: c.execute(query).fetchall())
         return [_collection(row) for row in rows]
 
     async def get(self, name: str) -> CollectionRow:
         """One. Raises UnknownCollection."""
-        query = f"SELECT {_COLLECTION} FROM collections WHERE name = ?"  # nosec B608 # our own columns
+        query = f"SELECT {self._columns} FROM collections WHERE name = ?"  # nosec B608 # our own columns
         row = await self._store.read(lambda c: c.execute(query, (name,)).fetchone())
         if row is None:
             raise UnknownCollection(f"There is no collection '{name}'.", param="name")
@@ -192,7 +205,7 @@ class KnowledgeRows:
             c.execute(
                 "UPDATE collections SET run = run + 1, state = 'ingesting', note = '' WHERE id = ?", (collection,)
             )
-            query = f"SELECT {_COLLECTION} FROM collections WHERE id = ?"  # nosec B608 # our own columns
+            query = f"SELECT {self._columns} FROM collections WHERE id = ?"  # nosec B608 # our own columns
             return c.execute(query, (collection,)).fetchone()
 
         row = await self._store.write(change)
@@ -260,28 +273,38 @@ class KnowledgeRows:
     ) -> list[int]:
         """What a batch brought. All entries of a document's path are replaced, but for those of `continued`. Returns the texts
         that died of it."""
+        return await self._store.write(
+            lambda c: self._commit(c, collection, batch, ends, texts, documents=documents, continued=continued)
+        )
 
-        def change(c: apsw.Connection) -> list[int]:
-            c.execute("UPDATE collections SET batch = ? WHERE id = ?", (batch, collection.id))
-            if c.changes() == 0:
-                raise UnknownCollection(f"The collection '{collection.name}' was removed.")
-            for segment, (text, lines) in ends.items():
-                c.execute("INSERT OR REPLACE INTO volume_ends VALUES (?, ?, ?)", (segment, text, lines))
-            c.executemany(
-                f"INSERT INTO texts ({_TEXT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
-                [_values(row) for row in texts],
-            )
-            before = _replaced(c, collection.id, {row.path for row in documents} - continued)
-            for row in documents:
-                c.execute(
-                    f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (collection.id, collection.run, *_document_values(row)),
-                )
-            _revive(c, collection.id, [row.text for row in documents if row.text is not None])
-            return _bury(c, collection.id, before)
-
-        return await self._store.write(change)
+    def _commit(
+        self,
+        c: apsw.Connection,
+        collection: CollectionRow,
+        batch: int,
+        ends: dict[int, tuple[int, int]],
+        texts: Sequence[TextRow],
+        *,
+        documents: Sequence[DocumentRow],
+        continued: frozenset[bytes],
+    ) -> list[int]:
+        c.execute("UPDATE collections SET batch = ? WHERE id = ?", (batch, collection.id))
+        if c.changes() == 0:
+            raise UnknownCollection(f"The collection '{collection.name}' was removed.")
+        for segment, (text, lines) in ends.items():
+            c.execute(_END, (segment, text, lines))
+        c.executemany(
+            f"INSERT INTO texts ({_TEXT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # nosec B608 # our own columns
+            [_values(row) for row in texts],
+        )
+        before = _replaced(c, collection.id, {row.path for row in documents} - continued)
+        c.executemany(
+            f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(collection.id, collection.run, *_document_values(row)) for row in documents],
+        )
+        _revive(c, collection.id, [row.text for row in documents if row.text is not None])
+        return _bury(c, collection.id, before)
 
     async def distrust(self, collection: int, shown: Sequence[str]) -> list[int]:
         """What was taken in of these documents is not what it was: the next run reads them anew. Returns the texts that died of
@@ -382,8 +405,8 @@ class KnowledgeRows:
             taken = 0
             for row in c.execute(
                 "SELECT id, digest, segment, start, size, lines, marks FROM texts"
-                " WHERE segment IN (SELECT value FROM json_each(?)) ORDER BY segment, start",
-                (json.dumps(segments),),
+                f" WHERE segment IN ({_marks(segments)}) ORDER BY segment, start",  # nosec B608 # marks
+                tuple(segments),
             ):
                 text = TextRow(*(*row, 0, b"", "", b"", b""))
                 if found and taken + text.size > limit:
@@ -402,7 +425,7 @@ class KnowledgeRows:
 
         def change(c: apsw.Connection) -> list[int]:
             for segment, (text, lines) in ends.items():
-                c.execute("INSERT OR REPLACE INTO volume_ends VALUES (?, ?, ?)", (segment, text, lines))
+                c.execute(_END, (segment, text, lines))
             for number, segment, start, _, lines, marks in places:
                 c.execute(
                     "UPDATE texts SET segment = ?, start = ?, lines = ?, marks = ? WHERE id = ?",
@@ -420,9 +443,20 @@ class KnowledgeRows:
 
     # -- searching
 
+    def _where(self, wanted: Filter) -> tuple[str, tuple[Any, ...]]:
+        """The conditions of a filter and their values."""
+        parts = (
+            (" AND shown GLOB ?", wanted.path),
+            (" AND kind = ?", wanted.kind),
+            (" AND language = ?", wanted.language),
+            (" AND modified_ns >= ?", int(wanted.since * 1e9)),
+            (" AND modified_ns < ?", int(wanted.until * 1e9)),
+        )
+        return "".join(sql for sql, value in parts if value), tuple(value for _, value in parts if value)
+
     async def allowed(self, collection: int, wanted: Filter) -> list[int]:
         """The texts of documents that a filter lets through, in order."""
-        where, given = _where(wanted)
+        where, given = self._where(wanted)
         query = f"SELECT DISTINCT text FROM documents WHERE collection = ? AND text IS NOT NULL{where} ORDER BY text"  # nosec B608 # our own words
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection, *given)).fetchall())
         return [row[0] for row in rows]
@@ -441,9 +475,7 @@ class KnowledgeRows:
                 if row is None or len(row[7]) != width:
                     continue
                 label = int.from_bytes(row[7][12:16], "little")
-                named = c.execute(
-                    "SELECT json_extract(labels, '$[' || ? || ']') FROM texts WHERE id = ?", (label, text)
-                )
+                named = c.execute("SELECT labels ->> ? FROM texts WHERE id = ?", (label, text))
                 (name,) = named.fetchone() or (None,)
                 found[number] = PieceRow(number, row[7], name or "", TextRow(*(*row[:7], 0, b"", "", b"", b"")))
             return found
@@ -454,10 +486,10 @@ class KnowledgeRows:
         """Where every living text of these collections lies, in the order of the volumes; without what is packed."""
         query = (
             "SELECT DISTINCT t.id, t.digest, t.segment, t.start, t.size, t.lines, t.marks FROM collection_texts o"
-            " JOIN texts t ON t.id = o.text WHERE o.collection IN (SELECT value FROM json_each(?)) AND o.dead = 0"
+            f" JOIN texts t ON t.id = o.text WHERE o.collection IN ({_marks(collections)}) AND o.dead = 0"  # nosec B608 # marks
             " ORDER BY t.segment, t.start"
         )
-        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (json.dumps(collections),)).fetchall())
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, tuple(collections)).fetchall())
         return [TextRow(*(*row, 0, b"", "", b"", b"")) for row in rows]
 
     async def piece_at(self, text: int, offset: int, width: int) -> int:
@@ -482,17 +514,16 @@ class KnowledgeRows:
     ) -> dict[int, list[tuple[int, DocumentRow]]]:
         """The documents (each with its collection) that have these texts and pass the filter, by text, in the order of their
         paths."""
-        where, given = _where(wanted)
+        where, given = self._where(wanted)
 
         def query(c: apsw.Connection) -> dict[int, list[tuple[int, DocumentRow]]]:
             found: dict[int, list[tuple[int, DocumentRow]]] = {}
             sql = (
                 f"SELECT collection, {_DOCUMENT} FROM documents WHERE text = ?"  # nosec B608 # our own words
-                f" AND collection IN (SELECT value FROM json_each(?)){where} ORDER BY path, entry"
+                f" AND collection IN ({_marks(collections)}){where} ORDER BY path, entry"
             )
-            among = json.dumps(collections)
             for text in texts:
-                rows = [(row[0], DocumentRow(*row[1:])) for row in c.execute(sql, (text, among, *given))]
+                rows = [(row[0], DocumentRow(*row[1:])) for row in c.execute(sql, (text, *collections, *given))]
                 if rows:
                     found[text] = rows
             return found
@@ -521,32 +552,34 @@ class KnowledgeRows:
 
     async def text(self, number: int) -> TextRow | None:
         """A text by its number."""
-        return await self._one("id = ?", number)
+        return await self._one("id = ?", (number,))
 
     async def text_by_digest(self, prefix: bytes) -> TextRow | None:
         """The text whose digest begins with `prefix`."""
-        return await self._one("digest >= ?1 AND substr(digest, 1, length(?1)) = ?1", prefix)
+        return await self._one("digest >= ? AND substr(digest, 1, length(?)) = ?", (prefix, prefix, prefix))
 
-    async def _one(self, where: str, given: object) -> TextRow | None:
+    async def _one(self, where: str, given: tuple[int | bytes, ...]) -> TextRow | None:
         query = f"SELECT {_TEXT} FROM texts WHERE {where} LIMIT 1"  # nosec B608 # our own words
-        row = await self._store.read(lambda c: c.execute(query, (given,)).fetchone())
+        row = await self._store.read(lambda c: c.execute(query, given).fetchone())
         return None if row is None else TextRow(*row)
 
     # -- vectors
 
     async def spaces(self, collection: int) -> list[SpaceRow]:
         """The sets of vectors of a collection."""
-        query = "SELECT tag, name, width, rows, upto, generation FROM vector_spaces WHERE collection = ? ORDER BY rowid"
+        query = "SELECT tag, name, width, rows, upto, generation FROM vector_spaces WHERE collection = ? ORDER BY tag"
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (collection,)).fetchall())
         return [SpaceRow(*row) for row in rows]
 
     async def set_space(self, collection: int, space: SpaceRow) -> None:
         """Notes how far a set of vectors has come. A collection that was removed meanwhile is left alone."""
         query = (
-            "INSERT OR REPLACE INTO vector_spaces (collection, tag, name, width, rows, upto, generation)"
-            " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM collections WHERE id = ?1"
+            "INSERT INTO vector_spaces (collection, tag, name, width, rows, upto, generation)"
+            " SELECT id, ?, ?, ?, ?, ?, ? FROM collections WHERE id = ? ON CONFLICT (collection, tag) DO UPDATE"
+            " SET name = excluded.name, width = excluded.width, rows = excluded.rows, upto = excluded.upto,"
+            " generation = excluded.generation"
         )
-        given = (collection, space.tag, space.name, space.width, space.rows, space.upto, space.generation)
+        given = (space.tag, space.name, space.width, space.rows, space.upto, space.generation, collection)
         await self._store.write(lambda c: c.execute(query, given))
 
     async def drop_space(self, collection: int, tag: str) -> None:
@@ -556,8 +589,15 @@ class KnowledgeRows:
 
 
 def _collection(row: Row) -> CollectionRow:
-    number, name, root, state, watch, run, batch, note, facts, created, updated = row
-    return CollectionRow(number, name, root, state, bool(watch), run, batch, note, json.loads(facts), created, updated)
+    number, name, root, state, watch, run, batch, note, facts, created, updated, *mine = row
+    return CollectionRow(
+        number, name, root, state, bool(watch), run, batch, note, json.loads(facts), created, updated, *mine
+    )
+
+
+def _marks(values: Sequence[object]) -> str:
+    """A place for each of these; NULL, which is equal to nothing, for none."""
+    return ", ".join("?" * len(values)) or "NULL"
 
 
 def _values(row: TextRow) -> tuple[Any, ...]:
@@ -568,18 +608,6 @@ def _values(row: TextRow) -> tuple[Any, ...]:
 def _document_values(row: DocumentRow) -> tuple[Any, ...]:
     return (row.path, row.entry, row.shown, row.kind, row.language, row.title, row.size, row.trusted_ns, row.modified_ns,
             row.source, row.text, row.line, row.state, row.code, row.reason, row.reader)  # fmt: skip
-
-
-def _where(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
-    """The conditions of a filter and their values."""
-    parts = (
-        (" AND shown GLOB ?", wanted.path),
-        (" AND kind = ?", wanted.kind),
-        (" AND language = ?", wanted.language),
-        (" AND modified_ns >= ?", int(wanted.since * 1e9)),
-        (" AND modified_ns < ?", int(wanted.until * 1e9)),
-    )
-    return "".join(sql for sql, value in parts if value), tuple(value for _, value in parts if value)
 
 
 def _replaced(c: apsw.Connection, collection: int, paths: set[bytes]) -> list[int]:
@@ -602,8 +630,8 @@ def _unread(c: apsw.Connection, collection: int, path: bytes) -> None:
     shown, damaged = path.decode("utf-8", "backslashreplace"), "what was stored of it was damaged"
     c.execute(
         f"INSERT INTO documents (collection, seen, {_DOCUMENT})"  # nosec B608 # our own columns
-        " VALUES (?, ?, ?, '', ?, '', '', '', ?, 0, ?, x'', NULL, 1, 'failed', 'document_damaged', ?, ?)",
-        (collection, kept[3], path, shown, kept[0], kept[1], damaged, kept[2]),
+        " VALUES (?, ?, ?, '', ?, '', '', '', ?, 0, ?, ?, NULL, 1, 'failed', 'document_damaged', ?, ?)",
+        (collection, kept[3], path, shown, kept[0], kept[1], b"", damaged, kept[2]),
     )
     _bury(c, collection, before)
 
@@ -635,8 +663,13 @@ def _bury(c: apsw.Connection, collection: int, texts: Sequence[int]) -> list[int
 
 def _forget(c: apsw.Connection, texts: Sequence[int]) -> None:
     """Removes those of these texts that no document of any collection has."""
-    for text in texts:
-        c.execute("DELETE FROM texts WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM documents WHERE text = ?1)", (text,))
+    for first in range(0, len(texts), _AT_ONCE):
+        some = texts[first : first + _AT_ONCE]
+        c.execute(
+            f"DELETE FROM texts WHERE id IN ({_marks(some)})"  # nosec B608 # marks
+            " AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.text = texts.id)",
+            tuple(some),
+        )
 
 
 def _emptied(c: apsw.Connection) -> list[int]:
@@ -655,7 +688,8 @@ def _facts(c: apsw.Connection, collection: int) -> dict[str, Any]:
     )
     states = {state: count for state, count in rows}
     texts, size, pieces, windows = c.execute(
-        "SELECT count(*), coalesce(sum(t.size), 0), coalesce(sum(length(t.pieces)), 0), coalesce(sum(length(t.windows)), 0)"
+        "SELECT count(*), CAST(coalesce(sum(t.size), 0) AS bigint), coalesce(sum(length(t.pieces)), 0),"
+        " coalesce(sum(length(t.windows)), 0)"
         " FROM collection_texts o JOIN texts t ON t.id = o.text WHERE o.collection = ? AND o.dead = 0",
         (collection,),
     ).fetchone() or (0, 0, 0, 0)

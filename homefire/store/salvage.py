@@ -138,9 +138,8 @@ def _known_sums(source: apsw.Connection) -> dict[str, dict[int, int]]:
     known: dict[str, dict[int, int]] = {}
     for order in ("ASC", "DESC"):
         with contextlib.suppress(*_BROKEN, apsw.SQLError):  # a schema from before there were sums
-            for place, row, value in source.execute(
-                f"SELECT place, row, sum FROM {sums.PLACE} ORDER BY place {order}, row {order}"
-            ):  # nosec B608 # our own names
+            query = f"SELECT place, row, sum FROM {sums.PLACE} ORDER BY place {order}, row {order}"  # nosec B608 # our own names
+            for place, row, value in source.execute(query):
                 known.setdefault(str(place), {})[row] = value
     return known
 

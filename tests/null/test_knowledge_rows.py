@@ -15,7 +15,7 @@ import pytest
 
 from homefire.errors import CollectionExists, UnknownCollection
 from homefire.index.vectors import Vectors, VectorsWriter
-from homefire.knowledge import meaning
+from homefire.knowledge import shelves
 from homefire.knowledge.packing import PIECE, SHIFT, number_of, pack_pieces
 from homefire.store import DocumentRow, Filter, KnowledgeRows, SpaceRow, Store, TextRow
 
@@ -171,5 +171,5 @@ def test_vectors_written_anew_still_say_which_stand_for_a_chunk(tmp_path: Path) 
     writer.append([1 << 20, 2 << 20], [(0, 3), (0, 4)], [7, 8], np.eye(2, 8, dtype=np.float32), [True, False])
     rows = writer.sync()
     writer.close()
-    assert meaning._copied(tmp_path / "new", Vectors(tmp_path / "old", 8, rows, [2])) == 1
+    assert shelves._copied(tmp_path / "new", Vectors(tmp_path / "old", 8, rows, [2])) == 1
     assert Vectors(tmp_path / "new", 8, 1).windows["whole"].tolist() == [1]

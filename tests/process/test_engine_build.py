@@ -129,7 +129,12 @@ class House:
     def processes(self) -> list[psutil.Process]:
         """Those at work on this build."""
         found = [pid for pid, line in command_lines() if str(self.builds.folder) in line]
-        return [psutil.Process(pid) for pid in found if alive(pid)]
+        processes = []
+        for pid in found:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end between the two looks
+                if alive(pid):
+                    processes.append(psutil.Process(pid))
+        return processes
 
     async def until_compiled(self, count: int) -> None:
         """Waits until so many files are compiled and another is being compiled."""

@@ -379,7 +379,7 @@ def test_what_is_mostly_dead_is_written_anew(tmp_path: Path, monkeypatch: pytest
             assert [folder.name[-2:] for folder in vector_folders(tmp_path)] == ["-1"]
             assert (await paths_of(knowledge, "lighthouse sentence stay", mode="meaning"))[0].startswith("kept.md")
 
-    monkeypatch.setattr("homefire.knowledge.meaning.FEWEST_DEAD", 100)
+    monkeypatch.setattr("homefire.knowledge.shelves.FEWEST_DEAD", 100)
     run(work)
 
 
