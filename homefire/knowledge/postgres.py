@@ -313,7 +313,7 @@ class PostgresVectors:
         bonus = f"{WHOLE_BONUS} * whole::int"
         alive = ALIVE.format(f"id >> {SHIFT}")
         outer = (
-            f"SELECT id, score, start, length FROM (SELECT DISTINCT ON (id) * FROM ({order}) near WHERE {alive}"  # nosec B608
+            f"SELECT id, score + {bonus}, start, length FROM (SELECT DISTINCT ON (id) * FROM ({order}) near WHERE {alive}"  # nosec B608
             f" ORDER BY id, score + {bonus} DESC) best ORDER BY score + {bonus} DESC, id LIMIT %s"
         )
 
