@@ -22,13 +22,12 @@ from bench.haystack_words import COMMENTS, EVENTS, GAPS, NOUNS, PROSE, TAILS, VE
 
 FILE_BYTES = 20_000
 KINDS = ("prose", "prose", "prose", "prose", "code", "code", "code", "log", "log", "prose", "code", "log")
-PLACES = ("line", "middle", "code", "log")
 _PER_PARAGRAPH, _WITH_TAIL, WRAP = (4, 9), 0.75, 96
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A sentence and where it goes: one of PLACES."""
+    """A sentence and where it goes: "line", "middle" (of a paragraph), "code" or "log"."""
 
     sentence: str
     place: str

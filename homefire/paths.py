@@ -221,6 +221,14 @@ class Paths:
         """The folder of what is derived of a collection's texts: words and vectors."""
         return self.indexes / str(int(number))
 
+    def word_index(self, number: int) -> Path:
+        """The index of a collection's words."""
+        return self.collection_index(number) / "words"
+
+    def vector_index(self, number: int, embedder: Digest, generation: int) -> Path:
+        """A collection's vectors by one embedder, whose tag has this sha256."""
+        return self.collection_index(number) / "vectors" / f"{embedder[:16]}-{generation}"
+
     def telemetry_day(self, day: date) -> Path:
         """Where the record of a day waits."""
         return self.telemetry_queue / f"{day.isoformat()}.json"

@@ -104,7 +104,7 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
     """The same chunks in a new order: by how much of the query they have, and where; words in the name and new texts rise a
     little. Chunks without features keep their score."""
     wanted = [token for token in dict.fromkeys(tokens(query)) if token not in STOP_WORDS][:_WANTED]
-    places = {number: sorted(_places(wanted, known.text[:_TEXT_READ])) for number, known in features.items()}
+    places = {number: sorted(places_of(wanted, known.text[:_TEXT_READ])) for number, known in features.items()}
     shares = _covered(wanted, places, features)
     better = []
     for one in fused:
@@ -112,7 +112,7 @@ def rerank(fused: Sequence[Fused], features: Mapping[int, Features], query: str,
         if known is None:
             better.append(replace(one, kept=False))
             continue
-        near, share = _near(wanted, places[one.id], len(known.text)), shares[one.id]
+        near, share = proximity(wanted, places[one.id], len(known.text)), shares[one.id]
         place = one.places.get(WORDS)
         added = {
             "coverage": 0.0 if place is None else (1 - LEAST_WORDS) * (share - 1) * WEIGHTS[WORDS] / (K + place[0]),
@@ -161,12 +161,9 @@ def tokens(text: str) -> list[str]:
     return [_rough(token.lower()) for token in _TOKEN.findall(text)]
 
 
-def proximity(wanted: Sequence[str], text: str) -> float:
-    """1 if all wanted words stand side by side, less the further apart and the fewer of them; 0 for fewer than two."""
-    return _near(wanted, sorted(_places(wanted, text)), len(text))
-
-
-def _near(wanted: Sequence[str], places: Sequence[tuple[int, str]], length: int) -> float:
+def proximity(wanted: Sequence[str], places: Sequence[tuple[int, str]], length: int) -> float:
+    """1 if all wanted words stand side by side, less the further apart and the fewer of them; 0 for fewer than two. `places` are
+    where they stand, in order; `length` is the text's, in characters."""
     present = len({word for _, word in places})
     if present < 2:
         return 0.0
@@ -183,7 +180,7 @@ def _near(wanted: Sequence[str], places: Sequence[tuple[int, str]], length: int)
     return present / len(wanted) * present / (present + max(between, 0))
 
 
-def _places(wanted: Sequence[str], text: str) -> Iterator[tuple[int, str]]:
+def places_of(wanted: Sequence[str], text: str) -> Iterator[tuple[int, str]]:
     """Where words of the text begin with a wanted one, also behind a hump or an underscore. By `find`, which is quick."""
     low = text.lower()
     humps = len(low) == len(

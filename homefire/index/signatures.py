@@ -11,7 +11,7 @@ Does not cover: meaning; a sentence inside a long text (its few pieces are in fe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -31,13 +31,8 @@ _LOWEST = np.uint64(0x0101010101010101)
 
 
 def text_hash(text: bytes) -> int:
-    """64 bits of the bytes as they are: for windows and blocks that are compared for being the same."""
+    """64 bits of the bytes as they are: for windows that are compared for being the same."""
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
-
-
-def block_hashes(spans: Sequence[bytes]) -> list[int]:
-    """`text_hash` of each: which blocks of a new version are in the old one."""
-    return [text_hash(span) for span in spans]
 
 
 def signature(text: bytes) -> tuple[int, bytes]:

@@ -2,7 +2,8 @@
 
 Promises: git's rules: the last pattern that matches wins, `!` takes back, `/` ties to the folder, `**` spans folders, a
 trailing `/` names folders only; names are bytes. A pattern that is no pattern matches nothing.
-Does not cover: a person's global ignore file.
+Does not cover: a person's global ignore file. Not `pathspec`: it makes expressions that go back, and a pattern of 25 stars in a
+folder that somebody sent had it searching for more than 10 s (here 0.6 ms).
 """
 
 from __future__ import annotations

@@ -293,10 +293,10 @@ class Ingestion:
         row = await self._rows.start((await self._rows.get(job.collection)).id)
         job.state, job.started_at = "running", time.time()
         job.tell()
-        rules, index = self._rules(), self._paths.collection_index(row.id)
+        rules, words = self._rules(), self._paths.word_index(row.id)
         archive = os.fsencode(job.archive) if job.archive is not None else b""
         order = talk.Order(
-            os.fsencode(job.root), archive, str(self._paths.volumes), str(index / "words"), row.batch,
+            os.fsencode(job.root), archive, str(self._paths.volumes), str(words), row.batch,
             await self._rows.next_text(), [(s, *ends) for s, ends in (await self._rows.ends()).items()],
             await self._rows.dead(row.id), job.full, rules.walls, rules.readers, rules.largest,
             rules.segment, rules.plain_without, self._rows.holds_texts, rules.cluster,

@@ -337,7 +337,7 @@ class _Gathered:
             windows = tuple(Window(*each) for each in unpack_windows(frame.windows))
             text = Text(frame.data, "", pieces=pieces, windows=windows)
             name = frame.documents[0].shown if frame.documents else ""
-            self.texts[digest] = (Signed(text, digest, frame.simhash, frame.minhash, b""), name)
+            self.texts[digest] = (Signed(text, digest, frame.simhash, frame.minhash), name)
             self._bytes += len(frame.data)
         for document in frame.documents:
             self.files += 1

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Sequence
@@ -208,6 +207,8 @@ class Meaning:
 
     def _windows(self, step: list[tuple[int, TextRow]]) -> tuple[list[tuple[int, TextRow]], list[_Window]]:
         """The windows of as many of these texts as make a step, at least one."""
+        from homefire.index.signatures import text_hash
+
         found: list[_Window] = []
         for place, (_, text) in enumerate(step):
             packed = unpack_windows(text.windows)
@@ -217,12 +218,8 @@ class Meaning:
             for start, end, piece, whole in packed:
                 said = bytes(data[start:end]).decode("utf-8", "replace").strip()[:LONGEST_WINDOW]
                 if said:
-                    sign = hashlib.blake2b(said.encode(), digest_size=8).digest()
-                    found.append(
-                        _Window(
-                            number_of(text.id, piece), start, end - start, int.from_bytes(sign, "little"), said, whole
-                        )
-                    )
+                    sign = text_hash(said.encode())
+                    found.append(_Window(number_of(text.id, piece), start, end - start, sign, said, whole))
         return step, found
 
     async def _fill(self, writer: Any, provider: Provider, before: Any, windows: list[_Window]) -> None:

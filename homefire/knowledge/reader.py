@@ -86,14 +86,12 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """A text with what tells it from others: blake2b-256 of its bytes, SimHash and MinHash of the whole, a hash (u64,
-    little-endian) of each piece."""
+    """A text with what tells it from others: blake2b-256 of its bytes, SimHash and MinHash of the whole."""
 
     text: Text
     digest: bytes
     simhash: int
     minhash: bytes
-    blocks: bytes
 
 
 @dataclass(frozen=True, slots=True)

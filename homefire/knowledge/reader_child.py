@@ -14,16 +14,15 @@ import resource
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 import msgspec
 
 from homefire.knowledge.kinds import HEAD, PLAIN, kind_of
-from homefire.knowledge.reader import MIB, PART, BadDocument, Source, Text
+from homefire.knowledge.reader import MIB, PART, BadDocument, Signed, Source, Text
 from homefire.knowledge.reader_wire import Ask, Done, Frames, Part, Ready, Rules, asks, framed
 from homefire.knowledge.readers import reader_for
-from homefire.knowledge.signing import Signatures, signatures, signed
 from homefire.supervision import lifeline
 
 # A file's answer is sent when it has so many bytes, and at its end.
@@ -33,8 +32,8 @@ SEND = MIB
 class Child:
     """One child's work."""
 
-    def __init__(self, channel: socket.socket, rules: Rules, by: Signatures) -> None:
-        self._channel, self._rules, self._by = channel, rules, by
+    def __init__(self, channel: socket.socket, rules: Rules, sign: Callable[[bytes], tuple[int, bytes]]) -> None:
+        self._channel, self._rules, self._sign = channel, rules, sign
 
     def serve(self) -> None:
         """Until the parent closes the socket."""
@@ -65,7 +64,7 @@ class Child:
             if self._rules.plain_only and kind not in PLAIN and kind not in ("binary", "image"):
                 raise BadDocument("sandbox_unavailable")
             for text in self._texts(source):
-                waiting += framed(Part(ask.number, signed(text, self._by)))
+                waiting += framed(Part(ask.number, self._signed(text)))
                 if len(waiting) >= SEND:
                     self._channel.sendall(waiting)
                     waiting = bytearray()
@@ -83,6 +82,10 @@ class Child:
             code, message = "document_broken", f"{type(problem).__name__}: {str(problem)[:200]}"
         waiting += framed(Done(ask.number, code, message, kind, language, digest))
         self._channel.sendall(waiting)
+
+    def _signed(self, text: Text) -> Signed:
+        """The text with what tells it from others."""
+        return Signed(text, blake2b(text.data, digest_size=32).digest(), *self._sign(text.data))
 
     def _texts(self, source: Source) -> Iterator[Text]:
         unpacked, most, count = 0, self._rules.bounds.unpacked_bytes, 0
@@ -121,14 +124,14 @@ def main() -> None:
     sys.setrecursionlimit(1500)
     with socket.socket(fileno=rules.channel) as channel:
         try:
-            by = signatures()
+            from homefire.index.signatures import signature
         except ImportError as problem:
             channel.sendall(
                 framed(Ready(f"{problem.name} is missing. Install it with: pip install 'homefire[knowledge]'"))
             )
             return
         channel.sendall(framed(Ready()))
-        Child(channel, rules, by).serve()
+        Child(channel, rules, signature).serve()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 
 from homefire.errors import IndexDamaged
 from homefire.knowledge.volumes import Volumes, lines_file, text_file
-from homefire.paths import Paths
+from homefire.paths import Digest, Paths
 from homefire.store import KnowledgeRows, SpaceRow, TextRow
 
 # Dead vectors below this number are not worth writing the rest anew; so many rows are written at once.
@@ -37,12 +37,12 @@ class Shelves:
 
     def words_folder(self, collection: int) -> Path:
         """The index of words."""
-        return self._paths.collection_index(collection) / "words"
+        return self._paths.word_index(collection)
 
     def vectors_folder(self, collection: int, space: SpaceRow) -> Path:
         """The vectors of one embedder; its tag may be any text."""
-        name = f"{hashlib.sha256(space.tag.encode()).hexdigest()[:16]}-{space.generation}"
-        return self._paths.collection_index(collection) / "vectors" / name
+        embedder = Digest(hashlib.sha256(space.tag.encode()).hexdigest())
+        return self._paths.vector_index(collection, embedder, space.generation)
 
     async def words(self, collection: int) -> Any:
         """The index of words (`index.words.Words`), with the last commit in sight. Raises IndexDamaged, PackageMissing."""

@@ -111,8 +111,8 @@ class Batch(msgspec.Struct, tag="batch"):
 
 
 class Progress(msgspec.Struct, tag="progress"):
-    """So far. `total_*` grow until `counted`. `unchanged`, `skipped` and `failed` are among `files`. `bytes` is of the files that
-    were looked at, `text_bytes` of what was taken in."""
+    """So far. `total_*` grow until `counted`. `files` are those that were looked at or were as before; what is passed over by its
+    name counts in `skipped` alone. `bytes` is of the files that were looked at, `text_bytes` of what was taken in."""
 
     files: int = 0
     bytes: int = 0

@@ -29,8 +29,6 @@ SEGMENT_BYTES = 256 * 2**20
 # Each so many lines have their offset written down.
 EVERY = 16
 ENTRY = 4
-# Offsets have 32 bits.
-LONGEST_TEXT = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -552,15 +552,8 @@ class KnowledgeRows:
 
     async def text(self, number: int) -> TextRow | None:
         """A text by its number."""
-        return await self._one("id = ?", (number,))
-
-    async def text_by_digest(self, prefix: bytes) -> TextRow | None:
-        """The text whose digest begins with `prefix`."""
-        return await self._one("digest >= ? AND substr(digest, 1, length(?)) = ?", (prefix, prefix, prefix))
-
-    async def _one(self, where: str, given: tuple[int | bytes, ...]) -> TextRow | None:
-        query = f"SELECT {_TEXT} FROM texts WHERE {where} LIMIT 1"  # nosec B608 # our own words
-        row = await self._store.read(lambda c: c.execute(query, given).fetchone())
+        query = f"SELECT {_TEXT} FROM texts WHERE id = ?"  # nosec B608 # our own columns
+        row = await self._store.read(lambda c: c.execute(query, (number,)).fetchone())
         return None if row is None else TextRow(*row)
 
     # -- vectors

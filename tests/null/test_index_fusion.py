@@ -24,6 +24,7 @@ from homefire.index.fusion import (
     Features,
     Fused,
     fuse,
+    places_of,
     proximity,
     rerank,
     tokens,
@@ -167,8 +168,8 @@ def test_recency_fades() -> None:
 )
 def test_proximity(text: str, low: float, high: float) -> None:
     wanted = tokens("open files limit")
-    assert low <= proximity(wanted, text) <= high
-    assert proximity(wanted[:1], text) == 0
+    assert low <= proximity(wanted, sorted(places_of(wanted, text)), len(text)) <= high
+    assert proximity(wanted[:1], sorted(places_of(wanted[:1], text)), len(text)) == 0
 
 
 def test_a_query_of_marks_is_no_pattern() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homefire.index import signatures
-from homefire.index.signatures import bands, block_hashes, distance, minhash, simhash64, similarity, text_hash
+from homefire.index.signatures import bands, distance, minhash, simhash64, similarity, text_hash
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DRAWN = random.Random(1)
@@ -93,8 +93,3 @@ def test_signatures_are_the_same_everywhere() -> None:
     assert (
         minhash(b"a folder becomes a context of millions of tokens")[4:20].hex() == "2d559d1e166c6256ffd2ce8fffffffff"
     )
-
-
-def test_changed_blocks() -> None:
-    old, new = [b"one", b"two", b"three"], [b"one", b"2", b"three"]
-    assert [a == b for a, b in zip(block_hashes(old), block_hashes(new), strict=True)] == [True, False, True]

@@ -124,7 +124,6 @@ def test_pieces_labels_holders_and_filters(tmp_path: Path) -> None:
         )
         assert await rows.documents(one.id, b"m", entry="3") == []
         assert await rows.document(one.id, "m!3") == held[2] and await rows.document(one.id, "zz") is None
-        assert (await rows.text_by_digest(text(1).digest[:31])) == text(1) and not await rows.text_by_digest(b"zz")
         assert await rows.commit(one, 2, {}, [], [document("m", 1)]) == [], "entries go with their file"
         assert await rows.document(one.id, "m!3") is None
 
