@@ -25,8 +25,8 @@ from homefire.engines.engine import Answer, EngineSpec, require_kind
 from homefire.engines.kv_cache import Keeping, KeptCache
 from homefire.engines.rendered import render_pieces
 from homefire.engines.slots import Slot
-from homefire.engines.wire import ConnectionLost, Response, Wire
-from homefire.errors import ContextOverflow, EngineDied, EngineError, EngineFailed
+from homefire.engines.wire import ConnectionLost, NobodyThere, Response, Wire
+from homefire.errors import ContextOverflow, EngineDied, EngineError, EngineFailed, EngineGone
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -219,7 +219,7 @@ class LlamaCpp:
     ) -> LlamaCppAnswer:
         """An answer under way; one to a `request` runs in a slot."""
         if self._wire is None or self._child.state != "ready":
-            raise await self.explain("is not running")
+            raise await self.explain("is not running", begun=False)
         await self._room.acquire()
         slot: Slot | None = None
         try:
@@ -234,7 +234,8 @@ class LlamaCpp:
                 self._cache.refused(slot)
             self._room.release()
             if isinstance(problem, ConnectionLost):
-                raise await self.explain("ended before it answered") from None
+                begun = not isinstance(problem, NobodyThere)
+                raise await self.explain("ended before it answered", begun) from None
             raise
         return LlamaCppAnswer(self, response, stream, slot)
 
@@ -272,8 +273,9 @@ class LlamaCpp:
             self._cache.give_back(slot, spent)
         self._room.release()
 
-    async def explain(self, what: str) -> EngineError:
-        """The error for a lost connection: how the child ended, if it did."""
+    async def explain(self, what: str, begun: bool = True) -> EngineError:
+        """The error for a lost connection: how the child ended, if it did. `begun`: it may have had the request, which is then
+        not to blame only if the child was killed from outside."""
         try:
             async with asyncio.timeout(1.0):
                 ended: Exit | None = await self._child.wait()
@@ -281,7 +283,8 @@ class LlamaCpp:
             ended = None
         if ended is None:
             return EngineFailed(f"The engine of '{self.name}' closed the connection.", "Send the request again.")
-        return EngineDied(f"The engine of '{self.name}' {what}: it {ended.describe()}.")
+        died = EngineDied if begun and not ended.from_outside else EngineGone
+        return died(f"The engine of '{self.name}' {what}: it {ended.describe()}.")
 
 
 class LlamaCppAnswer:

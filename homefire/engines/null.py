@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterable
 from homefire.engines.embedding import check_dimensions, shortened, too_long
 from homefire.engines.engine import require_kind
 from homefire.engines.rendered import render_pieces
-from homefire.errors import ContextOverflow, EngineDied, EngineFailed
+from homefire.errors import ContextOverflow, EngineDied, EngineFailed, EngineGone
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -137,13 +137,14 @@ class Null:
         vectors = tuple(shortened(_vector(words[:CONTEXT]), wanted) for words in texts)
         for _ in texts:
             await asyncio.sleep(self.delay)
-            self._require("embedding")
+            if self.ended:
+                raise EngineDied(f"The engine of '{self.name}' ended before it answered.")
         return Embeddings(vectors, sum(len(words[:CONTEXT]) for words in texts))
 
     def _require(self, kind: str) -> None:
         require_kind(self.name, self.kind, kind)
         if self._ended.is_set() or not self._started:
-            raise EngineDied(f"The engine of '{self.name}' is not running.")
+            raise EngineGone(f"The engine of '{self.name}' is not running.")
 
     @property
     def ended(self) -> bool:

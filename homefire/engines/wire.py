@@ -27,6 +27,10 @@ class ConnectionLost(Exception):
     """The connection ended before the response did, or could not be made."""
 
 
+class NobodyThere(ConnectionLost):
+    """The connection could not be made: nothing of the request was sent."""
+
+
 class Wire:
     """A pool of connections to one far side. `address` is a socket's path, or ("127.0.0.1", port); `host` is what the
     Host header says."""
@@ -53,13 +57,21 @@ class Wire:
             self._idle.pop().close()
 
     async def _send(self, request: bytes) -> Response:
+        sent = False
         while connection := self._take():
             try:
                 return await self._exchange(connection, request)
             except ConnectionLost:
                 if connection.answered:
                     raise
-        return await self._exchange(await self._connect(), request)
+                sent = True
+        try:
+            connection = await self._connect()
+        except NobodyThere as problem:
+            if sent:  # it may have been the request that ended the far side
+                raise ConnectionLost(str(problem)) from None
+            raise
+        return await self._exchange(connection, request)
 
     async def _exchange(self, connection: _Connection, request: bytes) -> Response:
         try:
@@ -92,7 +104,7 @@ class Wire:
             else:
                 _, connection = await loop.create_connection(_Connection, *self._address)
         except OSError as problem:
-            raise ConnectionLost(str(problem)) from None
+            raise NobodyThere(str(problem)) from None
         return connection
 
 

@@ -102,6 +102,10 @@ class EngineDied(EngineError):
     default_step = "Send the request again: the model is started anew."
 
 
+class EngineGone(EngineDied):
+    """The engine's process ended before the request had an answer, and not because of it: it may be asked of a new one, once."""
+
+
 class EngineBroken(EngineError):
     """The engine crashed several times within a minute; it rests before the next try."""
 

@@ -61,6 +61,7 @@ class _Resident:
     measured: int = 0
     smaller: bool = False
     leaving: bool = False
+    gone: bool = False  # its engine has ended, and its life has yet to notice
     draining: bool = False
     life: asyncio.Task[None] | None = None
 
@@ -262,7 +263,7 @@ class Keeper:
 
     def _is_free(self, model: str, resident: _Resident) -> bool:
         """Whether a request for it may begin now: nobody else waits for it, and it is not on its way out."""
-        if resident.state != "ready" or resident.leaving or resident.draining:
+        if resident.state != "ready" or resident.leaving or resident.draining or resident.gone:
             return False
         if resident.plan.slots and resident.leases >= resident.plan.slots:
             return False
@@ -323,8 +324,8 @@ class Keeper:
         now = self._clock()
         residents = {
             name: scheduler.Resident(
-                r.state, r.leases, r.bytes, r.plan.slots, self._value(name, r, now), r.since, r.ready_at, r.keep_alive,
-                name in self._pins, r.leaving, r.draining,
+                "stopping" if r.gone else r.state, r.leases, r.bytes, r.plan.slots, self._value(name, r, now), r.since,
+                r.ready_at, r.keep_alive, name in self._pins, r.leaving, r.draining,
             )
             for name, r in self._residents.items()
         }  # fmt: skip
@@ -565,7 +566,8 @@ class Keeper:
         if keep_alive is not None:
             resident.keep_alive = self._seconds(model, keep_alive)
 
-        def give_back() -> None:
+        def give_back(gone: bool) -> None:
+            resident.gone = resident.gone or gone
             resident.leases -= 1
             resident.since = self._clock()
             self._demand.served(model, resident.since - began)

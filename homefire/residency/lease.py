@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from homefire.engines.engine import Engine
+from homefire.errors import EngineGone
 
 # Told, while a request waits, of its place in the queue (1: next) and the seconds until its turn, as far as they can be told. On
 # the event loop; must not block.
@@ -43,16 +44,17 @@ class KeeperRules:
 class Lease:
     """The right to use an engine; `async with` gives it back. The engine may still die: then its answers say so."""
 
-    def __init__(self, model: str, engine: Engine, give_back: Callable[[], None]) -> None:
+    def __init__(self, model: str, engine: Engine, give_back: Callable[[bool], None]) -> None:
         self.model = model
         self.engine = engine
-        self._give_back: Callable[[], None] | None = give_back
+        self._give_back: Callable[[bool], None] | None = give_back
 
-    def release(self) -> None:
-        """Gives it back; safe to call twice."""
+    def release(self, problem: BaseException | None = None) -> None:
+        """Gives it back; safe to call twice. `problem` is what it ended with: of an engine that is gone nobody gets another
+        lease, also where its keeper has not yet seen its end."""
         if self._give_back is not None:
             give_back, self._give_back = self._give_back, None
-            give_back()
+            give_back(isinstance(problem, EngineGone))
 
     async def __aenter__(self) -> Lease:
         return self
@@ -60,4 +62,4 @@ class Lease:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        self.release(problem)

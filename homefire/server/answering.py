@@ -9,13 +9,13 @@ Does not cover: wire forms (`dialects/`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from homefire.dialects.spent import TAIL, read_total
 from homefire.engines.engine import Adapts, Answer, Counts, Engine, Reranks, require_kind
-from homefire.errors import UnknownModel, UnsupportedParameter
+from homefire.errors import EngineGone, UnknownModel, UnsupportedParameter
 from homefire.messages import (
     ChatRequest,
     CompletionRequest,
@@ -59,6 +59,7 @@ NOBODY = Asking()
 NO_SPANS = NoSpans()
 # Who hears how many tokens an answer of this caller took; None: nobody.
 Meter = Callable[[str], Callable[[int], None] | None]
+_Given = TypeVar("_Given")
 _Request = ChatRequest | CompletionRequest | EmbeddingRequest | RerankRequest
 
 
@@ -195,7 +196,7 @@ class Answering:
             asked = replace(request, model=name) if name != request.model else request
             if self.far is not None and self.far.owns(name):
                 return await self.far.begin(name, asked)
-            return await self._begin(asked, asking, wait=len(order) > 1)
+            return await _once_more(lambda: self._begin(asked, asking, wait=len(order) > 1))
 
         spend = self._meter(asking.key)
         metered = None if spend is None else Metered(_cost(request) - (request.sampling.max_tokens or USUAL_ANSWER))
@@ -221,8 +222,8 @@ class Answering:
         try:
             engine = lease.engine
             answer = await (engine.chat(request) if isinstance(request, ChatRequest) else engine.complete(request))
-        except BaseException:
-            lease.release()
+        except BaseException as problem:
+            lease.release(problem)
             raise
         async with closing(Begun(answer, request, lease.release)) as begun:
             if wait:
@@ -256,8 +257,12 @@ class Answering:
             if self.far is not None and self.far.owns(name):
                 return await self.far.embed(name, asked)
             require_kind(name, self.model(name).facts.kind, "embedding")
-            async with await self._ensure(asked, asking) as lease:
-                return await lease.engine.embed(asked)
+
+            async def once() -> Embeddings:
+                async with await self._ensure(asked, asking) as lease:
+                    return await lease.engine.embed(asked)
+
+            return await _once_more(once)
 
         with self._spans.watching(request) as watch:
             won = await first_that_answers(self._order(request.model), attempt)
@@ -320,19 +325,27 @@ class Answering:
             raise UnsupportedParameter(f"'{model}' does not count tokens: it is not a model here.", param="model")
         require_kind(model, self.model(model).facts.kind, "chat")
         request = replace(request, model=self.place(model))  # an adapter changes no token of the prompt
-        async with await self._ensure(request, asking) as lease:
-            if not isinstance(lease.engine, Counts):
-                raise UnsupportedParameter(f"The engine of '{request.model}' does not count tokens.", param="model")
-            return await lease.engine.count(request)
+
+        async def once() -> int:
+            async with await self._ensure(request, asking) as lease:
+                if not isinstance(lease.engine, Counts):
+                    raise UnsupportedParameter(f"The engine of '{request.model}' does not count tokens.", param="model")
+                return await lease.engine.count(request)
+
+        return await _once_more(once)
 
     async def rerank(self, request: RerankRequest, asking: Asking = NOBODY) -> Ranking:
         """The scores of a request's documents. Raises as `open`."""
         request = replace(request, model=self.resolve(request.model))
         require_kind(request.model, self.model(request.model).facts.kind, "rerank")
-        async with await self._ensure(request, asking) as lease:
-            if not isinstance(lease.engine, Reranks):
-                raise UnsupportedParameter(f"The engine of '{request.model}' ranks no texts.", param="model")
-            ranking = await lease.engine.rerank(request)
+
+        async def once() -> Ranking:
+            async with await self._ensure(request, asking) as lease:
+                if not isinstance(lease.engine, Reranks):
+                    raise UnsupportedParameter(f"The engine of '{request.model}' ranks no texts.", param="model")
+                return await lease.engine.rerank(request)
+
+        ranking = await _once_more(once)
         if (spend := self._meter(asking.key)) is not None:
             spend(ranking.tokens)
         return ranking
@@ -341,6 +354,14 @@ class Answering:
         return await self.keeper.ensure(
             request.model, key=asking.key, keep_alive=asking.keep_alive, told=asking.told, cost=_cost(request)
         )
+
+
+async def _once_more(attempt: Callable[[], Awaitable[_Given]]) -> _Given:
+    """An engine that ended while nobody asked is found out by the first request, which is asked once more, of a new one."""
+    try:
+        return await attempt()
+    except EngineGone:
+        return await attempt()
 
 
 def _has(engine: Engine, adapted: Adapted) -> bool:

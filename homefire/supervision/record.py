@@ -41,6 +41,11 @@ class Exit:
     was_ready: bool = True
     why: str = ""
 
+    @property
+    def from_outside(self) -> bool:
+        """Whether somebody else ended it: a person, or a system whose memory ran out."""
+        return not self.expected and not self.why and self.code in (-signal.SIGKILL, -signal.SIGTERM)
+
     def describe(self) -> str:
         """In words, such as "was killed by SIGSEGV"."""
         if self.why:

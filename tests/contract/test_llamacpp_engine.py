@@ -20,9 +20,9 @@ import pytest
 from fakes.models import truncated, without_tokenizer
 from homefire.engines.engine import EngineSpec
 from homefire.engines.llamacpp import LlamaCpp
-from homefire.errors import ContextOverflow, EngineDied, EngineFailed, InvalidRequest
+from homefire.errors import ContextOverflow, EngineDied, EngineFailed, EngineGone, InvalidRequest
 from homefire.messages import ChatRequest, Message, Sampling
-from tests.conftest import command_lines
+from tests.conftest import command_lines, wait_until
 from tests.contract import tiny_bert
 from tests.contract.test_engine import (
     LONG,
@@ -62,6 +62,21 @@ def test_killed_child_is_named_with_its_signal(tmp_path: Path) -> None:
 
     run(scenario())
     assert children(tmp_path) == []
+
+
+def test_killed_while_nobody_asked(tmp_path: Path) -> None:
+    """It may be asked of another: also where the child's end was not yet seen here."""
+
+    async def scenario() -> None:
+        async with running(PLUGS["llamacpp"], tmp_path) as engine:
+            await collect(await engine.chat(short()))
+            assert engine.pid is not None
+            os.kill(engine.pid, signal.SIGKILL)
+            wait_until(lambda: children(tmp_path) == [])  # without giving the loop a turn
+            with pytest.raises(EngineGone, match=r"was killed by SIGKILL"):
+                await engine.chat(short())
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("damage", [without_tokenizer, truncated], ids=["metadata", "tensors"])

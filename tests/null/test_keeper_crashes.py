@@ -14,9 +14,11 @@ import pytest
 from homefire.errors import (
     EngineBroken,
     EngineFailed,
+    EngineGone,
     HomefireError,
     InternalError,
 )
+from homefire.messages import ChatRequest, Message
 from homefire.supervision import backoff
 from homefire.supervision.backoff import CRASHES_TO_BREAK
 from tests.null.keeper_bench import Bench, problem_of, run, settle, waiting
@@ -56,6 +58,24 @@ def test_others_are_served_after_a_start_that_failed() -> None:
         assert isinstance(await problem_of(one), EngineFailed)
         (await two).release()
         assert bench.names == ["a", "b"]
+
+    run(work)
+
+
+def test_who_finds_an_engine_gone_gets_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the keeper has seen its end: nobody else is given it meanwhile, and its end still counts as a crash."""
+    monkeypatch.setattr(backoff, "FIRST", 0.0)
+
+    async def work(bench: Bench) -> None:
+        bench.memory.total = 3
+        lease = await bench.keeper.ensure("a")
+        bench.started[-1].crash()
+        with pytest.raises(EngineGone):
+            await lease.engine.chat(ChatRequest("a", (Message("user", "hello"),)))
+        lease.release(EngineGone("It is gone."))
+        async with asyncio.timeout(2), await bench.keeper.ensure("a") as other:
+            assert other.engine is bench.started[1] and not bench.started[1].ended
+        assert ("crashed", "a") in bench.kinds
 
     run(work)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from homefire.engines import wire as module
-from homefire.engines.wire import HIGH_WATER, ConnectionLost, Wire
+from homefire.engines.wire import HIGH_WATER, ConnectionLost, NobodyThere, Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -245,10 +245,28 @@ def test_what_came_before_the_loss_is_handed_on(tmp_path: Path) -> None:
 
 def test_nobody_listens(tmp_path: Path) -> None:
     async def main() -> None:
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(NobodyThere):
             await Wire(str(tmp_path / "none.sock")).get("/")
 
     asyncio.run(main())
+
+
+def test_a_far_side_that_ends_on_a_request_had_it(tmp_path: Path) -> None:
+    """Whoever gets NobodyThere may ask another far side; what ended this one must not be handed on."""
+
+    async def script(side: FarSide) -> None:
+        await side.request()
+        await side.send(OK)
+        await side.request()
+        (tmp_path / "far.sock").unlink()
+
+    async def work(wire: Wire, made: list[FarSide]) -> None:
+        await (await wire.get("/")).read()
+        with pytest.raises(ConnectionLost) as caught:
+            await wire.post("/", b"{}")
+        assert caught.type is ConnectionLost
+
+    against(tmp_path, script, work)
 
 
 def test_a_chunked_body_cut_anywhere(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ Does not cover: how good larger models are; figures (docs/log.md).
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 from pathlib import Path
 
 from homefire.daemon import Daemon
@@ -18,11 +20,14 @@ from homefire.knowledge.answer import Answerer, Event
 from homefire.knowledge.found import Found
 from homefire.knowledge.gate import Gate, Grep, Slice, steps_for
 from homefire.knowledge.handles import FolderSources, Source
+from homefire.messages import ChatRequest, Message, Sampling
+from homefire.messages import Event as ModelEvent
 from homefire.paths import Paths
 from homefire.server.answering import Answering
 from homefire.server.listen import listen
 from homefire.settings import Settings
 from pilot.corpus import reading
+from tests.conftest import alive, wait_until
 
 ROUNDS = 15
 
@@ -41,10 +46,28 @@ async def scenario(folder: Path) -> None:
             answering = Answering(daemon.keeper, daemon.library, roles=daemon.roles.roles)
             model = MainModel(answering, daemon.keeper, daemon._default_model, lambda name: daemon._spec(name).context)
             assert await model.is_built_in() and await model.window() == 2048
+            await killed_unseen(daemon, answering)
             await answers(model)
             await the_gate(model, folder)
         finally:
             await daemon.close()
+
+
+async def killed_unseen(daemon: Daemon, answering: Answering) -> None:
+    """An engine that was killed while nobody asked costs nobody an answer."""
+    request = ChatRequest("pilot", (Message("user", "hello"),), Sampling(max_tokens=4))
+
+    async def said() -> list[ModelEvent]:
+        async with answering.open(request) as answered:
+            return [event async for event in answered.events()]
+
+    first = await said()
+    engine = daemon.keeper.engine_of("pilot")
+    assert engine is not None and engine.pid is not None
+    os.kill(pid := engine.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(pid))  # without giving the loop a turn
+    assert [type(event) for event in await said()] == [type(event) for event in first]
+    assert daemon.keeper.engine_of("pilot") is not engine
 
 
 def found(n: int, text: str) -> Found:

@@ -4,9 +4,9 @@
  * ended and of what a search found; it reads in one column on a phone; nothing of a document is ever drawn as anything but text.
  * Does not cover: the address and the way in (route.ts, sidebar.tsx).
  */
-import { useEffect } from "react";
+import { useCallback, useEffect } from "react";
 import { useCell } from "../cell";
-import { Icon } from "../page/icons";
+import { Room } from "../page/room";
 import { connection } from "../session/connection";
 import { AnswerBox } from "./answer";
 import { CollectionRow } from "./collection-row";
@@ -17,21 +17,8 @@ import { TakeIn } from "./take-in";
 import { Viewer } from "./viewer";
 
 export function KnowledgePage({ knowledge, onMenu }: { knowledge: Knowledge; onMenu: () => void }) {
-  useEffect(() => {
-    document.title = "Knowledge · Homefire";
-    document.getElementById("knowledge-main")?.focus();
-    return () => knowledge.reading.close();
-  }, [knowledge]);
-
-  useEffect(() => {
-    const look = (): void => knowledge.collections.look(document.visibilityState === "visible");
-    look();
-    document.addEventListener("visibilitychange", look);
-    return () => {
-      document.removeEventListener("visibilitychange", look);
-      knowledge.collections.look(false);
-    };
-  }, [knowledge]);
+  const look = useCallback((seen: boolean): void => knowledge.collections.look(seen), [knowledge]);
+  useEffect(() => () => knowledge.reading.close(), [knowledge]);
 
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
@@ -49,18 +36,10 @@ export function KnowledgePage({ knowledge, onMenu }: { knowledge: Knowledge; onM
 
   return (
     <>
-      <header className="head">
-        <button type="button" id="menu-button" className="icon-button drawer-only" aria-label="Open the conversations" onClick={onMenu}>
-          <Icon name="menu" />
-        </button>
-        <h1 className="head-title" id="knowledge-title">
-          Knowledge
-        </h1>
-      </header>
-      <div className="models-page knowledge-page" id="knowledge-main" role="region" aria-labelledby="knowledge-title" tabIndex={-1}>
+      <Room name="knowledge" title="Knowledge" onMenu={onMenu} look={look}>
         <Spoken knowledge={knowledge} />
         <Inside knowledge={knowledge} />
-      </div>
+      </Room>
       <Viewer reading={knowledge.reading} />
     </>
   );

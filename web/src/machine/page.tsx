@@ -4,9 +4,9 @@
  * that came and went, and of nothing else by itself; it reads in one column on a phone.
  * Does not cover: the address and the way in (route.ts, sidebar.tsx).
  */
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { useCell } from "../cell";
-import { Icon } from "../page/icons";
+import { Room } from "../page/room";
 import { connection } from "../session/connection";
 import { Crashes } from "./crashes";
 import { Decisions } from "./decisions";
@@ -19,36 +19,12 @@ import { Residents } from "./residents";
 import { Sensors } from "./sensors";
 
 export function MachinePage({ machine, onMenu }: { machine: Machine; onMenu: () => void }) {
-  useEffect(() => {
-    document.title = "Machine · Homefire";
-    document.getElementById("machine-main")?.focus();
-  }, []);
-
-  useEffect(() => {
-    const look = (): void => machine.look(document.visibilityState === "visible");
-    look();
-    document.addEventListener("visibilitychange", look);
-    return () => {
-      document.removeEventListener("visibilitychange", look);
-      machine.look(false);
-    };
-  }, [machine]);
-
+  const look = useCallback((seen: boolean): void => machine.look(seen), [machine]);
   return (
-    <>
-      <header className="head">
-        <button type="button" id="menu-button" className="icon-button drawer-only" aria-label="Open the conversations" onClick={onMenu}>
-          <Icon name="menu" />
-        </button>
-        <h1 className="head-title" id="machine-title">
-          Machine
-        </h1>
-      </header>
-      <div className="models-page machine-page" id="machine-main" role="region" aria-labelledby="machine-title" tabIndex={-1}>
-        <Announcer machine={machine} />
-        <Inside machine={machine} />
-      </div>
-    </>
+    <Room name="machine" title="Machine" onMenu={onMenu} look={look}>
+      <Announcer machine={machine} />
+      <Inside machine={machine} />
+    </Room>
   );
 }
 
