@@ -35,12 +35,12 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 
 # Lines of code (blank lines and comments do not count). A budget rises only in a commit that touches docs/decisions/.
 BUDGETS = {
-    "errors": 1050, "messages": 180, "settings": 320, "paths": 300, "store": 3350, "dialects": 3400, "hardware": 1300,
-    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4000, "knowledge": 7300, "safety": 1910,
-    "residency": 3300, "server": 7300, "client": 450, "cli": 3400, "daemon": 1350, "doctor": 350, "diagnose": 450,
-    "telemetry": 330, "rescue": 200,
+    "errors": 1250, "messages": 180, "settings": 360, "paths": 320, "store": 4000, "dialects": 3400, "hardware": 1300,
+    "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4100, "knowledge": 7300, "safety": 1910,
+    "residency": 3300, "server": 8800, "client": 500, "cli": 4400, "daemon": 1900, "doctor": 350, "diagnose": 450,
+    "telemetry": 330, "rescue": 200, "agent": 5500, "memory": 1700, "durable": 900, "prompts": 1300,
 }  # fmt: skip
-TOTAL_BUDGET = 53_000
+TOTAL_BUDGET = 67_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8
 DRAWERS = re.compile(r"^(utils?|helpers?|common|managers?|core|misc|base2)$|_v\d+$")
 HEAVY = ("xllamacpp", "apsw", "starlette", "uvicorn", "httpx2", "msgspec", "psutil", "asyncio", "torch", "numpy")
