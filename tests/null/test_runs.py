@@ -20,6 +20,7 @@ from homefire.agent.order import Order
 from homefire.agent.runs import MOST_RESUMES, RunsRules
 from homefire.agent.step import Ended, Ordered, Returned, Told
 from homefire.agent.tool import Context, Outcome
+from homefire.agent.tools import PlainTool
 from homefire.errors import FolderNotGranted, InvalidRequest, NotAsked, RunEnded, StoreDamaged, UnknownRun
 from homefire.paths import RunId
 from homefire.store import GrantRow, TimerRow
@@ -156,6 +157,7 @@ async def test_default_grants_come_once_and_what_is_revoked_stays_so(tmp_path: P
         await made.boundary.revoke(KEY, "calculate")
         assert "calculate" not in await made.runs.grants.ready(KEY, made.tools)
         changed = made.tools["read_file"]
+        assert isinstance(changed, PlainTool)
         made.tools["read_file"] = replace(changed, spec=replace(changed.spec, description="New words."))
         made.boundary.declare(made.tools["read_file"].spec)
         assert "read_file" in await made.runs.grants.ready(KEY, made.tools)
