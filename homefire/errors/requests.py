@@ -165,6 +165,22 @@ class UnknownMessage(ClientError):
     status = 404
 
 
+class UnknownRun(ClientError):
+    """No run of an agent of this key has this id."""
+
+    code = "unknown_run"
+    status = 404
+    default_step = "See the runs with: homefire agent list"
+
+
+class UnknownTool(ClientError):
+    """No tool of agents has this name."""
+
+    code = "unknown_tool"
+    status = 404
+    default_step = "See the tools with: homefire tools list"
+
+
 class UnknownKey(ClientError):
     """No key has this name."""
 

@@ -170,4 +170,9 @@ MIGRATIONS: tuple[str, ...] = (
         place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 13: an answer may be that of a run of an agent.
+    """
+    ALTER TABLE messages ADD COLUMN run TEXT;
+    CREATE UNIQUE INDEX messages_by_run ON messages (run) WHERE run IS NOT NULL;
+    """,
 )

@@ -1,0 +1,150 @@
+"""Runs of agents that were begun in a conversation: the question, and the answer that the run's end becomes.
+
+    question stored -> answer `streaming` -> run started, answer bound to it -> run ends: `complete`, `stopped` or `failed`
+                                                 daemon dies: `interrupted` -> run goes on: `streaming` again
+
+Promises: the question is on disk before the run begins; whatever way a run ends, its answer says so; a run that goes on after the
+daemon came back finds its answer again; runs that belong to no conversation are started and left alone.
+Does not cover: running (`agent/`), who may (`agent_routes.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from homefire.agent.runs import Order, RunRow, Runs
+from homefire.agent.step import Ended, Entry
+from homefire.errors import HomefireError, UnknownMessage, UnknownRun
+from homefire.store import Conversation, Conversations, StoredMessage
+
+log = logging.getLogger(__name__)
+# Whose runs and grants those of the page and of keys with `admin` are: the person of this home.
+PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a conversation a run is begun: after `parent` (None: as its beginning), or beside the answer `again`."""
+
+    conversation: str
+    parent: str | None
+    again: str = ""
+    latest: bool = False
+
+
+class Acting:
+    """Used on one event loop; `open()` after the runs were opened and the conversations' leftovers marked."""
+
+    def __init__(self, runs: Runs, conversations: Conversations, default_model: Callable[[], str]) -> None:
+        self._runs = runs
+        self._conversations = conversations
+        self._default_model = default_model
+        self._following: dict[str, asyncio.Task[None]] = {}
+
+    async def open(self) -> None:
+        """Finds the answers of runs that went on, or ended, while nobody kept them."""
+        for owner, run in await self._conversations.acting():
+            with contextlib.suppress(UnknownRun):
+                row = await self._runs.get(owner or PERSON, run)
+                if row.state != "interrupted":
+                    await self.follow(owner or PERSON, run)
+
+    async def close(self) -> None:
+        """Lets go of the runs; what they said so far is stored."""
+        tasks = list(self._following.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def start(
+        self, order: Order, key: str, owner: str | None, place: Place
+    ) -> tuple[RunRow, list[StoredMessage]]:
+        """Stores question and answer, starts the run, binds the two. Raises UnknownConversation, UnknownMessage, and what
+        starting raises; the answer says so then too."""
+        conversation = await self._conversations.get(place.conversation, owner)
+        model = order.model or conversation.model or self._default_model()
+        if place.again:
+            question = _question_of(conversation, place.again)
+            answer = await self._conversations.answer_again(conversation.id, place.again, model, owner)
+            order, said = replace(order, task=question.content), [answer]
+        else:
+            parent = conversation.messages[-1].id if place.latest and conversation.messages else place.parent
+            asked, answer, _ = await self._conversations.ask(
+                conversation.id, order.task, parent, model, None, owner=owner
+            )
+            said = [asked, answer]
+        try:
+            row = await self._runs.start(replace(order, model=model, conversation=conversation.id), key)
+        except HomefireError as problem:
+            failed = replace(answer, state="failed", error=problem.envelope()["error"])
+            await self._conversations.finish(conversation.id, failed)
+            raise
+        await self._conversations.bind(answer.id, row.id)
+        await self.follow(key, row.id)
+        return row, [replace(each, run=row.id) if each.id == answer.id else each for each in said]
+
+    async def follow(self, key: str, run: str) -> None:
+        """Keeps the answer of a run until it ends; nothing for one that has none, or that is followed already."""
+        if run in self._following:
+            return
+        if (found := await self._conversations.resume(run)) is None:
+            return
+        task = self._following[run] = asyncio.ensure_future(self._kept(key, run, *found))
+        task.add_done_callback(lambda _: self._following.pop(run, None))
+
+    async def _kept(self, key: str, run: str, conversation: str, answer: StoredMessage) -> None:
+        spent, last = [0, 0], None
+        try:
+            async for entry in self._runs.watch(key, run, 0):
+                if isinstance(entry, Entry):
+                    spent[0] += entry.tokens_in
+                    spent[1] += entry.tokens_out
+                    last = entry.step if isinstance(entry.step, Ended) else last
+            row = await self._runs.get(key, run)
+        except HomefireError as problem:
+            failed = replace(answer, state="failed", error=problem.envelope()["error"])
+            await self._finish(conversation, failed)
+            return
+        if row.state == "ended":
+            await self._finish(conversation, ended_message(answer, row, last, spent))
+
+    async def _finish(self, conversation: str, answer: StoredMessage) -> None:
+        try:
+            await self._conversations.finish(conversation, answer)
+        except HomefireError as problem:
+            log.warning("the answer of the run %s was not stored: %s", answer.run, problem.message)
+
+
+def ended_message(answer: StoredMessage, row: RunRow, last: Ended | None, spent: list[int]) -> StoredMessage:
+    """An answer as its run's end leaves it."""
+    state = {"answered": "complete", "stopped": "stopped"}.get(row.ending, "failed")
+    error: dict[str, Any] | None = None
+    if state == "failed":
+        text = last.text if last is not None and last.text else f"The run ended without an answer: {row.ending}."
+        code = (last.code if last is not None else "") or row.ending
+        step = f"Look at its steps, or say it in another way: homefire agent show {row.id}"
+        error = {
+            "message": text,
+            "type": "agent_error",
+            "code": code,
+            "param": None,
+            "next_step": step,
+            "source": "homefire",
+        }
+    usage = {"prompt_tokens": spent[0], "completion_tokens": spent[1], "total_tokens": sum(spent)}
+    by: dict[str, Any] = {"name": row.model or answer.model, "failed": []}
+    return replace(answer, content=row.answer, state=state, error=error, usage=usage, answered_by=by)
+
+
+def _question_of(conversation: Conversation, answer_id: str) -> StoredMessage:
+    by_id = {message.id: message for message in conversation.messages}
+    parent = by_id[answer_id].parent_id if answer_id in by_id else None
+    if parent is None or parent not in by_id:
+        raise UnknownMessage(f"The conversation has no answer '{answer_id[:80]}'.", param="again")
+    return by_id[parent]
