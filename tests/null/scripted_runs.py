@@ -126,7 +126,7 @@ class ScriptedRuns:
 
     async def resume(self, key: str, run: str) -> None:
         found = self._of(key, run)
-        found.row = replace(found.row, state="running")
+        found.row = replace(found.row, state="running", ending="")
         found.task = asyncio.ensure_future(self._script(found))
 
     async def delete(self, key: str, run: str) -> None:
