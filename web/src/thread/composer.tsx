@@ -1,7 +1,7 @@
 /*
  * The field in which a message is written.
  * Promises: what is written is kept as a draft of its conversation until the daemon has taken it; while an answer comes in,
- * the button stops it, and one can go on writing. Does not cover: files and pictures; the daemon takes text.
+ * the button stops it, and one can go on writing; a switch says whether an agent acts on it. Does not cover: files and pictures; the daemon takes text.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useCell } from "../cell";
@@ -23,6 +23,7 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
   const [text, setText] = useState(() => drafts.read(id));
   const [shownId, setShownId] = useState(id);
   const returned = useCell(desk.returned);
+  const acts = useCell(desk.acts);
   const field = useRef<HTMLTextAreaElement>(null);
   const ready = text.trim() !== "" && !busy;
 
@@ -64,7 +65,7 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
         ref={field}
         id="composer-field"
         aria-label="Message"
-        placeholder="Message Homefire"
+        placeholder={acts ? "What should it do?" : "Message Homefire"}
         enterKeyHint="send"
         autoComplete="off"
         rows={1}
@@ -79,6 +80,17 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
           send();
         }}
       />
+      <button
+        type="button"
+        role="switch"
+        className="act-switch"
+        aria-checked={acts}
+        aria-label="Act: let an agent do it with tools"
+        title={acts ? "An agent does it, with tools, and asks before anything risky" : "Homefire answers, and does nothing"}
+        onClick={() => desk.setActs(!acts)}
+      >
+        <Icon name="hand" /> <span>Act</span>
+      </button>
       {busy ? (
         <button key="stop" type="button" className="send stop" aria-label="Stop" title="Stop (Esc)" onClick={onStop}>
           <Icon name="stop" />
