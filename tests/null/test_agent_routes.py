@@ -1,4 +1,4 @@
-"""Agents and tools over HTTP and the WebSocket, with runs whose steps are scripted.
+"""Agents and tools over HTTP, WebSocket and gRPC, with runs whose steps are scripted.
 
 Promises: every route with a key that has its scope and one that has another; whose a run is; a stream that is left and taken up
 again; an answer in a conversation for each way in which a run ends; bad input ends in one clear error.
@@ -10,18 +10,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 
+from homefire.agent.step import KINDS, Entry, to_json
 from homefire.safety.boundary import ToolSpec
+from homefire.safety.taint import label
 from homefire.server import agent_routes
+from homefire.server.proto import assistant_pb2 as pb
+from homefire.server.rpc_services import _without_null
 from homefire.server.tool_routes import asks_of
 from homefire.store import GrantRow
 from tests.null.rig import AT, House, at_home
 from tests.null.scripted_runs import SHOWN, SPECS, TEXT, ScriptedRuns, scripted
 from tests.null.test_event_socket import new_key, opened
+from tests.null.test_rpc import served
 
 RUNS = f"{AT}/agent/runs"
 TOOLS = f"{AT}/tools"
@@ -410,3 +417,64 @@ def test_what_asks_is_said_as_the_boundary_decides() -> None:
     assert asks_of(mail, GrantRow("k", "mail", mail.pin)) == (
         "sometimes", "It asks about recipients that the grant does not name, and where untrusted text was read.",
     )  # fmt: skip
+
+
+# -- gRPC
+
+
+def test_a_run_over_grpc(tmp_path: Path) -> None:
+    async def work(house: House, runs: ScriptedRuns) -> None:
+        async with served(house) as client:
+            made = await client.start("/homefire.v1.Agents/Start", pb.StartRunRequest(task="write it", steps=9))
+            assert runs.orders[0].budget.steps == 9
+            await until(house, made.id, "waiting")
+            found = await client.start("/homefire.v1.Agents/Show", pb.RunRequest(id=made.id))
+            assert (found.questions[0].shown, found.questions[0].approval) == (SHOWN, "ap1")
+            said = pb.DecideRequest(id=made.id, call="c1", yes=True)
+            assert (await client.start("/homefire.v1.Agents/Decide", said)).id == made.id
+            events = [
+                each async for each in client.start("/homefire.v1.Agents/Follow", pb.FollowRunRequest(id=made.id))
+            ]
+            assert [each.step.kind for each in events[:-1]] == [
+                "ordered", "called", "asked", "decided", "returned", "answered", "ended"
+            ]  # fmt: skip
+            assert events[-1].done.answer == "Done."
+            later = pb.FollowRunRequest(id=made.id, **{"from": 5})
+            assert [each.step.n async for each in client.start("/homefire.v1.Agents/Follow", later)][:-1] == [5, 6]
+            assert (await client.start("/homefire.v1.Agents/List", pb.ListRunsRequest())).runs[0].id == made.id
+            held = await client.start("/homefire.v1.Agents/Start", pb.StartRunRequest(task="hold on"))
+            await client.start("/homefire.v1.Agents/Say", pb.SayRequest(id=held.id, text="quickly"))
+            stopped = await client.start("/homefire.v1.Agents/Stop", pb.RunRequest(id=held.id))
+            assert (stopped.state, stopped.ending) == ("ended", "stopped")
+            assert (await client.start("/homefire.v1.Agents/Resume", pb.RunRequest(id=held.id))).state == "running"
+            await client.start("/homefire.v1.Agents/Remove", pb.RunRequest(id=held.id))
+            gone = client.start("/homefire.v1.Agents/Show", pb.RunRequest(id=held.id))
+            assert await client.refused(gone) == ("NOT_FOUND", "unknown_run")
+
+    with_runs(tmp_path, work)
+
+
+def test_every_step_and_run_fits_its_message(tmp_path: Path) -> None:
+    """Strictly: a field of a route that its message lacks is an error here."""
+    entries = [
+        Entry(0, 1.0, kind(**{each.name: _any(each.name) for each in fields(kind)}), 3, 4) for kind in KINDS.values()
+    ]
+    for entry in entries:
+        json_format.ParseDict(to_json(entry), pb.AgentStep())
+
+    async def work(house: House, runs: ScriptedRuns) -> None:
+        conversation = await house.conversation()
+        made = await begun(house, "write it", conversation=conversation)
+        waits = await until(house, made["id"], "waiting")
+        for found in (made, waits):
+            json_format.ParseDict(_without_null(found), pb.AgentRun())
+
+    with_runs(tmp_path, work)
+
+
+def _any(name: str) -> Any:
+    if name in ("yes", "idempotent"):
+        return True
+    if name in ("tokens", "size", "seconds", "first", "last"):
+        return 2
+    return label("tool") if name == "label" else "x"
