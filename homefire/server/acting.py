@@ -3,8 +3,9 @@
     question stored -> answer `streaming` -> run started, answer bound to it -> run ends: `complete`, `stopped` or `failed`
                                                  daemon dies: `interrupted` -> run goes on: `streaming` again
 
-Promises: the question is on disk before the run begins; whatever way a run ends, its answer says so; a run that goes on after the
-daemon came back finds its answer again; runs that belong to no conversation are started and left alone.
+Promises: a run of a key ends when the key is revoked or expires; the question is on disk before the run begins; whatever way a run
+ends, its answer says so; a run that goes on after the daemon came back finds its answer again; runs that belong to no conversation
+are started and left alone.
 Does not cover: running (`agent/`), who may (`agent_routes.py`).
 """
 
@@ -20,11 +21,14 @@ from typing import Any
 from homefire.agent.runs import Order, RunRow, Runs
 from homefire.agent.step import Ended, Entry
 from homefire.errors import HomefireError, UnknownMessage, UnknownRun
+from homefire.server.authority import Authority
+from homefire.server.scopes import Principal
 from homefire.store import Conversation, Conversations, StoredMessage
 
 log = logging.getLogger(__name__)
 # Whose runs and grants those of the page and of keys with `admin` are: the person of this home.
 PERSON = "person"
+MOST_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,17 @@ class Place:
 
 
 class Acting:
-    """Used on one event loop; `open()` after the runs were opened and the conversations' leftovers marked."""
+    """Used on one event loop; `open()` after the runs and the keys were opened and the conversations' leftovers marked."""
 
-    def __init__(self, runs: Runs, conversations: Conversations, default_model: Callable[[], str]) -> None:
+    def __init__(
+        self, runs: Runs, conversations: Conversations, authority: Authority, default_model: Callable[[], str]
+    ) -> None:
         self._runs = runs
         self._conversations = conversations
+        self._authority = authority
         self._default_model = default_model
         self._following: dict[str, asyncio.Task[None]] = {}
+        self._held: dict[str, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
         """Finds the answers of runs that went on, or ended, while nobody kept them."""
@@ -53,14 +61,49 @@ class Acting:
                 row = await self._runs.get(owner or PERSON, run)
                 if row.state != "interrupted":
                     await self.follow(owner or PERSON, run)
+        for key in await self._authority.list_keys():
+            scopes = frozenset(key.rights.scopes)
+            principal = Principal("key", key.name, scopes, id=key.id, expires_at=key.rights.expires_at)
+            if principal.owner is not None:
+                for each in await self._runs.list(key.id, MOST_RUNS, None):
+                    if each.state in ("running", "waiting"):
+                        self.hold(principal, each.id)
 
     async def close(self) -> None:
         """Lets go of the runs; what they said so far is stored."""
-        tasks = list(self._following.values())
+        tasks = [*self._following.values(), *self._held.values()]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def hold(self, principal: Principal, run: str) -> None:
+        """From now on the run ends when this key's right does. What belongs to the person goes on: no key is behind it."""
+        if principal.owner is None or run in self._held:
+            return
+        task = self._held[run] = asyncio.ensure_future(self._hold(principal, principal.owner, run))
+        task.add_done_callback(lambda _: self._held.pop(run, None))
+
+    async def _hold(self, principal: Principal, key: str, run: str) -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def end(problem: HomefireError) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        async def to_its_end() -> None:
+            async for _ in self._runs.watch(key, run, 0):
+                pass
+
+        with contextlib.suppress(HomefireError), self._authority.open_work.during(principal, end):
+            watching = asyncio.ensure_future(to_its_end())
+            try:
+                await asyncio.wait((watching, ended), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                watching.cancel()
+                await asyncio.wait((watching,))
+            if ended.done():
+                await self._runs.stop(key, run)
 
     async def start(
         self, order: Order, key: str, owner: str | None, place: Place

@@ -24,7 +24,7 @@ from homefire.agent.runs import Budget, Order, RunRow, Runs
 from homefire.agent.step import Asked, Called, Decided, Entry, Returned, to_json
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InvalidRequest
-from homefire.server.acting import PERSON, Acting, Place
+from homefire.server.acting import MOST_RUNS, PERSON, Acting, Place
 from homefire.server.answering import Answering
 from homefire.server.authority import Authority
 from homefire.server.request import (
@@ -49,7 +49,7 @@ from homefire.server.work_stream import QUIET_SECONDS
 from homefire.store import StoredMessage
 
 SMALL_BODY = 64 * 1024
-MOST_RUNS, MOST_STEPS = 200, 1000
+MOST_STEPS = 1000
 
 Text = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 Id = Annotated[str, Meta(max_length=200)]
@@ -133,6 +133,7 @@ class AgentRoutes:
             row = await self._runs.start(order, key)
         else:
             row, said = await self._acting.start(order, key, principal_of(scope).owner, place)
+        self._acting.hold(principal_of(scope), row.id)
         await send_json(send, {**run_json(row), "messages": said}, 201)
 
     async def list(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -209,6 +210,7 @@ class AgentRoutes:
         key, run = await self._whose(scope, read_query(scope, {"key"})), _id(scope)
         await read_json(scope, receive, SMALL_BODY, _nothing)
         await self._runs.resume(key, run)
+        self._acting.hold(principal_of(scope), run)
         await self._acting.follow(key, run)
         await self._send(send, key, run)
 

@@ -268,7 +268,7 @@ async def house(
     machine: Machine = MACHINE,
     knowledge: Callable[[Store, Paths], Knowledge] | None = None,
     reading: Reading | None = None,
-    agents: Callable[[Store, Conversations], tuple[Agents, ToolRooms]] | None = None,
+    agents: Callable[[Store, Conversations, Authority], tuple[Agents, ToolRooms]] | None = None,
 ) -> AsyncIterator[House]:
     """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
     what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of;
@@ -320,7 +320,7 @@ async def house(
     room = knowledge(store, paths) if knowledge is not None else None
     if room is not None:
         await room.open()
-    acts, tools = agents(store, conversations) if agents is not None else (None, None)
+    acts, tools = agents(store, conversations, authority) if agents is not None else (None, None)
     if acts is not None:
         await acts.acting.open()
     watched = Watched()

@@ -37,6 +37,7 @@ from homefire.safety import Boundary
 from homefire.safety.boundary import ToolSpec
 from homefire.server.acting import Acting
 from homefire.server.agent_routes import Agents
+from homefire.server.authority import Authority
 from homefire.server.tool_routes import ToolRooms
 from homefire.store import Conversations, GrantRow, Safety, Store
 
@@ -199,7 +200,7 @@ class ScriptedRuns:
 def scripted(made: list[ScriptedRuns], again: ScriptedRuns | None = None) -> Any:
     """For the rig's `agents`: puts its runs into `made`, or takes those that were there before."""
 
-    def make(store: Store, conversations: Conversations) -> tuple[Agents, ToolRooms]:
+    def make(store: Store, conversations: Conversations, authority: Authority) -> tuple[Agents, ToolRooms]:
         runs = again or ScriptedRuns()
         made.append(runs)
         boundary = Boundary(SPECS, Safety(store))
@@ -217,7 +218,7 @@ def scripted(made: list[ScriptedRuns], again: ScriptedRuns | None = None) -> Any
         def refused(tool: str) -> str:
             return "No sandbox holds here." if tool == "run_code" else ""
 
-        acting = Acting(runs, conversations, lambda: "pilot")
+        acting = Acting(runs, conversations, authority, lambda: "pilot")
         return Agents(runs, acting, timers), ToolRooms(boundary, settle, refused)
 
     return make

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,39 @@ def test_a_run_is_its_keys(tmp_path: Path) -> None:
         assert (await house.call("GET", f"{RUNS}?key=nobody")).code == "unknown_key"
 
     with_runs(tmp_path, work)
+
+
+def test_a_run_ends_with_its_key(tmp_path: Path) -> None:
+    async def work(house: House, runs: ScriptedRuns) -> None:
+        key = await new_key(house, "robot", "agent")
+        made = await house.call("POST", RUNS, {"task": "hold on"}, [("authorization", f"Bearer {key}")])
+        own = await begun(house, "hold on")
+        assert (await house.call("DELETE", f"{AT}/keys/robot")).status == 204
+        run = runs.runs[made.json()["id"]]
+        async with asyncio.timeout(5), runs.news:
+            await runs.news.wait_for(lambda: run.row.state == "ended")
+        assert run.row.ending == "stopped"
+        assert runs.runs[own["id"]].row.state == "running", "the person's goes on"
+
+    with_runs(tmp_path, work)
+
+
+def test_a_run_that_outlived_the_daemon_still_ends_with_its_key(tmp_path: Path) -> None:
+    async def begins(house: House, runs: ScriptedRuns) -> None:
+        key = await new_key(house, "robot", "agent")
+        await house.call("POST", RUNS, {"task": "hold on"}, [("authorization", f"Bearer {key}")])
+
+    async def revokes(house: House, runs: ScriptedRuns) -> None:
+        (run,) = runs.runs.values()
+        await house.call("DELETE", f"{AT}/keys/robot")
+        async with asyncio.timeout(5), runs.news:
+            await runs.news.wait_for(lambda: run.row.state == "ended")
+
+    runs = with_runs(tmp_path, begins)
+    runs.news = asyncio.Condition()
+    for run in runs.runs.values():
+        run.row = replace(run.row, state="running")
+    with_runs(tmp_path, revokes, runs)
 
 
 @pytest.mark.parametrize(
