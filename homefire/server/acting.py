@@ -3,9 +3,9 @@
     question stored -> answer `streaming` -> run started, answer bound to it -> run ends: `complete`, `stopped` or `failed`
                                                  daemon dies: `interrupted` -> run goes on: `streaming` again
 
-Promises: a run of a key ends when the key is revoked or expires; the question is on disk before the run begins; whatever way a run
-ends, its answer says so; a run that goes on after the daemon came back finds its answer again; runs that belong to no conversation
-are started and left alone.
+Promises: a run of a key ends when the key is revoked or expires; the question is on disk before the run begins; whatever way a
+run ends, its answer says so; a run that goes on after the daemon came back finds its answer again; runs that belong to no
+conversation are started and left alone.
 Does not cover: running (`agent/`), who may (`agent_routes.py`).
 """
 
