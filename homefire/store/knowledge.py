@@ -518,15 +518,14 @@ class KnowledgeRows:
 
         def query(c: apsw.Connection) -> dict[int, list[tuple[int, DocumentRow]]]:
             found: dict[int, list[tuple[int, DocumentRow]]] = {}
-            # Left to itself SQLite walks a whole collection in the order of its paths: a second a question at 100,000 documents.
             sql = (
-                f"SELECT collection, {_DOCUMENT} FROM documents INDEXED BY documents_by_text WHERE text = ?"  # nosec B608 # own
-                f" AND collection IN ({_marks(collections)}){where} ORDER BY path, entry"
+                f"SELECT collection, {_DOCUMENT} FROM documents WHERE text = ?"  # nosec B608 # our own words
+                f" AND collection IN ({_marks(collections)}){where}"
             )
             for text in texts:
                 rows = [(row[0], DocumentRow(*row[1:])) for row in c.execute(sql, (text, *collections, *given))]
-                if rows:
-                    found[text] = rows
+                if rows:  # sorted here: for an ORDER BY path SQLite walks the whole collection by its index of paths
+                    found[text] = sorted(rows, key=lambda held: (held[1].path, held[1].entry))
             return found
 
         return await self._store.read(query)
