@@ -128,23 +128,24 @@ class Follower:
         """Follows it. The exit status."""
         while True:
             try:
-                done = self._follow()
+                if (done := self._follow()) is not None:
+                    return self._end(done)
+                if (status := self._decide()) is not None:
+                    return status
             except KeyboardInterrupt:
-                self._shown.line()
                 if self._stopping:
+                    self._shown.line()
                     print(f"Left; look with: homefire agent watch {self._run}", file=sys.stderr)
                     return STOPPED
-                self._stopping = True
-                print("Stopping it; Ctrl-C again leaves it as it is.", file=sys.stderr)
-                self._home.post(self._path("/stop"))
-                continue
+                self._stop()
             except (ShuttingDown, DaemonNotRunning):
                 self._wait_for_the_daemon()
-                continue
-            if done is not None:
-                return self._end(done)
-            if (status := self._decide()) is not None:
-                return status
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._shown.line()
+        print("Stopping it; Ctrl-C again leaves it as it is.", file=sys.stderr)
+        self._home.post(self._path("/stop"))
 
     def _follow(self) -> dict[str, Any] | None:
         """Until the run has ended (then the run), or waits for a person (None)."""

@@ -81,6 +81,20 @@ def test_at_a_terminal_only_a_yes_is_one(cli: Cli, monkeypatch: pytest.MonkeyPat
     assert "Allow exactly this? [y/N]" in err and "The grant asks every time." in err
 
 
+def test_ctrl_c_at_a_question_stops_the_run(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, runs, _ = cli
+    at_a_terminal(monkeypatch)
+
+    def interrupted(*rest: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", interrupted)
+    status, out, err = run("agent", "write it")
+    assert (status, out) == (130, "") and "Stopping it" in err
+    (only,) = runs.runs.values()
+    assert (only.row.ending, only.decisions) == ("stopped", {})
+
+
 def test_a_question_of_the_agent_is_answered_at_the_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     run, _, _ = cli
     at_a_terminal(monkeypatch, "blue")

@@ -215,7 +215,8 @@ export class Desk {
   }
 
   async remove(head: ConversationHead): Promise<void> {
-    this.open.get(head.id)?.stop();
+    const live = this.open.get(head.id);
+    if (live) this.stop(live);
     this.list.drop(head.id);
     const wasShown = route.get() === head.id;
     if (wasShown) go(null);
