@@ -105,6 +105,10 @@ def test_stop_and_go_on(visit: Any, house: ServedHouse) -> None:
     page = visit().page
     act(page, "hold on")
     expect(page.locator(".run-thought")).to_have_text("I wait.")
+    field(page).fill("and quickly")
+    page.get_by_role("button", name="Tell it").click()
+    expect(page.locator(".run-steps")).to_contain_text("You said: and quickly")
+    expect(field(page)).to_have_value("")
     page.get_by_role("button", name="Stop").click()
     answer = page.locator(ANSWER)
     expect(answer).to_have_attribute("data-state", "stopped")

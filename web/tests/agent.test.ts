@@ -7,6 +7,7 @@ import { argumentLines, NOTHING_YET, waiting, withStep, type CallRow } from "../
 import { callWords, COMMANDS, reachWords, runWords, stateWords } from "../src/agent/words";
 import { Desk } from "../src/conversation/desk";
 import { runUnderWay } from "../src/conversation/live";
+import { forget } from "../src/kept";
 import { agentsWords } from "../src/sidebar/agents-link";
 import { asRun, asStep, asTool } from "../src/wire/agent";
 import { ASKING, RUN, STEPS, TOOL } from "./agent-samples";
@@ -158,6 +159,7 @@ describe("a task in a conversation", () => {
   beforeEach(() => {
     daemon = new StandIn();
     vi.stubGlobal("localStorage", undefined);
+    forget("c1");
     vi.stubGlobal("history", { pushState: () => undefined, replaceState: () => undefined });
     daemon.on("GET /homefire/v1/conversations", { conversations: [], more: false });
   });
@@ -173,6 +175,12 @@ describe("a task in a conversation", () => {
     const live = desk.at("c1");
     expect(live.view.get().messages.map(({ id }) => id)).toEqual(["m1", "m2"]);
     expect(runUnderWay(live.view.get())).toBe("r1");
+    daemon.on(`POST ${RUNS}/r1/say`, RUN);
+    await desk.tell(live, "r1", "and quickly");
+    expect(daemon.bodies(`POST ${RUNS}/r1/say`)).toEqual([{ text: "and quickly" }]);
+    daemon.on(`POST ${RUNS}/r1/say`, errorAnswer("policy_refused", "Refused.", "Say it otherwise.", 403));
+    await desk.tell(live, "r1", "and badly");
+    expect(desk.returned.get()).toEqual({ id: "c1", text: "and badly" });
     daemon.on(`POST ${RUNS}/r1/stop`, { ...RUN, state: "ended", ending: "stopped" });
     desk.stop(live);
     await until(() => daemon.bodies(`POST ${RUNS}/r1/stop`).length === 1);

@@ -127,6 +127,11 @@ export class RunFollower {
     }
   }
 
+  /** Tells it something more; true if the daemon took it. */
+  say(text: string): Promise<boolean> {
+    return this.tell(() => agentCalls.say(this.id, text));
+  }
+
   async stop(): Promise<void> {
     await this.tell(() => agentCalls.stop(this.id));
   }

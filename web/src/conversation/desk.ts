@@ -72,6 +72,13 @@ export class Desk {
     else void this.runOf(live, run).stop();
   }
 
+  /** Tells the agent at work in a conversation something more. */
+  async tell(live: LiveConversation, run: string, text: string): Promise<void> {
+    if (await this.runOf(live, run).say(text)) {
+      if (drafts.read(live.id) === text) drafts.keep(live.id, "");
+    } else this.giveBack(live.id, text);
+  }
+
   /** Goes on with a run that the daemon's end interrupted. */
   async resume(live: LiveConversation, run: string): Promise<void> {
     if (await this.runOf(live, run).resume()) await live.load();

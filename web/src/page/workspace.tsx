@@ -77,6 +77,7 @@ function Existing({ desk, live, gone, onMenu }: { desk: Desk; live: LiveConversa
         gone={gone}
         onSend={(text) => void desk.sendAfterShown(live, text)}
         onStop={() => desk.stop(live)}
+        onTell={run !== null && !view.busy ? (text) => void desk.tell(live, run, text) : undefined}
       />
     </>
   );

@@ -17,15 +17,18 @@ interface Props {
   gone: boolean;
   onSend: (text: string) => void;
   onStop: () => void;
+  /** Given while an agent is at work: what is sent then is told to it. */
+  onTell?: ((text: string) => void) | undefined;
 }
 
-export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
+export function Composer({ desk, id, busy, gone, onSend, onStop, onTell }: Props) {
   const [text, setText] = useState(() => drafts.read(id));
   const [shownId, setShownId] = useState(id);
   const returned = useCell(desk.returned);
   const acts = useCell(desk.acts);
   const field = useRef<HTMLTextAreaElement>(null);
-  const ready = text.trim() !== "" && !busy;
+  const telling = busy && onTell !== undefined && text.trim() !== "";
+  const ready = telling || (text.trim() !== "" && !busy);
 
   if (shownId !== id) {
     setShownId(id);
@@ -50,7 +53,8 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
   function send(): void {
     if (!ready) return;
     setText("");
-    onSend(text.trim());
+    if (telling) onTell(text.trim());
+    else onSend(text.trim());
   }
 
   return (
@@ -65,7 +69,7 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
         ref={field}
         id="composer-field"
         aria-label="Message"
-        placeholder={acts ? "What should it do?" : "Message Homefire"}
+        placeholder={onTell ? "Tell it something more" : acts ? "What should it do?" : "Message Homefire"}
         enterKeyHint="send"
         autoComplete="off"
         rows={1}
@@ -91,12 +95,12 @@ export function Composer({ desk, id, busy, gone, onSend, onStop }: Props) {
       >
         <Icon name="hand" /> <span>Act</span>
       </button>
-      {busy ? (
+      {busy && !telling ? (
         <button key="stop" type="button" className="send stop" aria-label="Stop" title="Stop (Esc)" onClick={onStop}>
           <Icon name="stop" />
         </button>
       ) : (
-        <button key="send" type="submit" className="send" aria-label="Send" title={gone ? "The daemon is not answering" : "Send (Enter)"} disabled={!ready}>
+        <button key="send" type="submit" className="send" aria-label={telling ? "Tell it" : "Send"} title={gone ? "The daemon is not answering" : telling ? "Tell it (Enter)" : "Send (Enter)"} disabled={!ready}>
           <Icon name="arrowUp" />
         </button>
       )}
