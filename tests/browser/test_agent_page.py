@@ -143,7 +143,9 @@ def test_it_is_as_wide_as_a_phone_and_nothing_is_markup(visit: Any) -> None:
 
 
 def test_the_room_of_agents(visit: Any) -> None:
-    page = visit().page
+    opened = visit()
+    opened.expect_errors("404")  # this house has no memory
+    page = opened.page
     act(page, "write it")
     expect(page.get_by_role("group", name="May it do exactly this?")).to_be_visible()
     page.keyboard.press("Control+Shift+E")

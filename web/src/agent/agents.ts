@@ -1,5 +1,5 @@
 /*
- * Agents as the page of that name knows them: the runs of this home, its tools and what they may, the timers.
+ * Agents as the page of that name knows them: the runs of this home, its tools and what they may, the timers, the memory.
  * Promises: asked for only while somebody looks; an older answer never overwrites a newer one. States: hidden -> watched -> hidden.
  * Does not cover: drawing; following one run (follower.ts); granting, which needs a key.
  */
@@ -8,6 +8,7 @@ import { sayError } from "../page/toasts";
 import { agentCalls, type Run, type Timer, type Tool } from "../wire/agent";
 import type { ErrorBody } from "../wire/contract";
 import { asErrorBody } from "../wire/request";
+import { Memory } from "./memory";
 
 const EACH_MS = 3000;
 
@@ -17,6 +18,7 @@ export class Agents {
   readonly tools = new Cell<readonly Tool[] | null>(null);
   readonly timers = new Cell<readonly Timer[]>([]);
   readonly refused = new Cell<ErrorBody | null>(null);
+  readonly memory = new Memory();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private watching = false;
   private asked = 0;

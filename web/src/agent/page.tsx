@@ -15,6 +15,7 @@ import { connection } from "../session/connection";
 import type { Run, Timer, Tool } from "../wire/agent";
 import type { Agents } from "./agents";
 import { RunFollower } from "./follower";
+import { MemoryView } from "./memory-view";
 import { RunSteps } from "./run";
 import { ASKS, COMMANDS, reachWords, RISKS, stateWords } from "./words";
 
@@ -60,6 +61,7 @@ function Inside({ agents }: { agents: Agents }) {
           </ul>
         )}
       </section>
+      <MemoryView memory={agents.memory} />
       {timers.length > 0 && <Timers timers={timers} />}
       <section className="models-section" aria-labelledby="tools-title">
         <h2 id="tools-title">Tools</h2>
