@@ -11,6 +11,7 @@ Exit status: 0 it answered; 1 an error; 3 it waits for a person; 4 it ended with
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -21,9 +22,9 @@ from homefire.cli.bars import table
 from homefire.cli.main import parser_for, print_json
 from homefire.cli.steps import Shown, moment, say_of
 from homefire.client import Homefire
-from homefire.errors import DaemonNotRunning, InvalidRequest, ShuttingDown
+from homefire.errors import DaemonNotRunning, InvalidRequest, NotAsked, RunEnded, ShuttingDown
 
-AT = "/homefire/v1/agent/runs"
+AT, TIMERS = "/homefire/v1/agent/runs", "/homefire/v1/agent/timers"
 WAITS, UNANSWERED, STOPPED = 3, 4, 130
 ACTIONS = ("run", "list", "show", "watch", "resume", "stop", "approve", "deny", "answer", "say", "remove", "timers")
 BROKEN_SECONDS = 2.0
@@ -85,7 +86,7 @@ def _actions() -> argparse.ArgumentParser:
     answering.add_argument("text", nargs="+", metavar="TEXT")
     action("say", "tell it something more").add_argument("text", nargs="+", metavar="TEXT")
     action("remove", "forget a run, its steps and its results")
-    action("timers", "timers that agents have set", run=False)
+    action("timers", "timers that agents have set", run=False).add_argument("--away", metavar="ID", help="put one away")
     return parser
 
 
@@ -145,7 +146,8 @@ class Follower:
         self._stopping = True
         self._shown.line()
         print("Stopping it; Ctrl-C again leaves it as it is.", file=sys.stderr)
-        self._home.post(self._path("/stop"))
+        with contextlib.suppress(RunEnded):  # it was quicker
+            self._home.post(self._path("/stop"))
 
     def _follow(self) -> dict[str, Any] | None:
         """Until the run has ended (then the run), or waits for a person (None)."""
@@ -175,7 +177,7 @@ class Follower:
             said = ask(question)
             try:
                 self._home.post(self._path("/decide"), {"call": question["call"], **said})
-            except InvalidRequest:
+            except NotAsked:
                 print("It was decided elsewhere meanwhile.", file=sys.stderr)
         return None
 
@@ -327,12 +329,15 @@ def _remove(options: argparse.Namespace, home: Homefire) -> int:
 
 
 def _timers(options: argparse.Namespace, home: Homefire) -> int:
-    found = home.get("/homefire/v1/agent/timers", **({"key": options.key} if options.key else {}))
+    of = f"key={quote(options.key, safe='')}" if options.key else ""
+    if options.away:
+        home.delete(f"{TIMERS}/{quote(options.away, safe='')}?{of}")
+    found = home.get(f"{TIMERS}?{of}")
     if options.json:
         print_json(found)
         return 0
-    rows = [(moment(row["at"]), say_of(str(row.get("text", ""))), str(row.get("run", ""))) for row in found["timers"]]
-    print(table(("WHEN", "WHAT", "RUN"), rows) if rows else "No timer is set.")
+    rows = [(row["id"], moment(row["at"]), row["state"], say_of(row["text"]), row["run"]) for row in found["timers"]]
+    print(table(("TIMER", "WHEN", "STATE", "WHAT", "RUN"), rows) if rows else "No timer is set.")
     return 0
 
 

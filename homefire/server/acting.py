@@ -18,16 +18,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from homefire.agent.runs import Order, RunRow, Runs
+from homefire.agent.order import Order
+from homefire.agent.runs import Runs
 from homefire.agent.step import Ended, Entry
 from homefire.errors import HomefireError, UnknownMessage, UnknownRun
 from homefire.server.authority import Authority
 from homefire.server.scopes import Principal
-from homefire.store import Conversation, Conversations, StoredMessage
+from homefire.store import Conversation, Conversations, RunRow, StoredMessage
 
 log = logging.getLogger(__name__)
-# Whose runs and grants those of the page and of keys with `admin` are: the person of this home.
-PERSON = "person"
+# Whose runs and grants those of the page and of keys with `admin` are: the person of this home, as of conversations.
+PERSON = ""
 MOST_RUNS = 200
 
 
@@ -182,7 +183,8 @@ def ended_message(answer: StoredMessage, row: RunRow, last: Ended | None, spent:
         }
     usage = {"prompt_tokens": spent[0], "completion_tokens": spent[1], "total_tokens": sum(spent)}
     by: dict[str, Any] = {"name": row.model or answer.model, "failed": []}
-    return replace(answer, content=row.answer, state=state, error=error, usage=usage, answered_by=by)
+    content = row.answer if state == "complete" else ""  # else it is what the error says
+    return replace(answer, content=content, state=state, error=error, usage=usage, answered_by=by)
 
 
 def _question_of(conversation: Conversation, answer_id: str) -> StoredMessage:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Scope, Send
 
-from homefire.agent.runs import Budget, Order, RunRow, Runs
+from homefire.agent.order import Order
+from homefire.agent.runs import Runs
 from homefire.agent.step import Asked, Called, Decided, Entry, Returned, to_json
 from homefire.dialects.strict import Closed
-from homefire.errors import HomefireError, InvalidRequest
+from homefire.errors import HomefireError, InvalidRequest, NotAsked
 from homefire.server.acting import MOST_RUNS, PERSON, Acting, Place
 from homefire.server.answering import Answering
 from homefire.server.authority import Authority
@@ -46,10 +47,17 @@ from homefire.server.request import (
 )
 from homefire.server.scopes import CHAT, TOOLS
 from homefire.server.work_stream import QUIET_SECONDS
-from homefire.store import StoredMessage
+from homefire.store import RunRow, StoredMessage, TimerRow
 
 SMALL_BODY = 64 * 1024
 MOST_STEPS = 1000
+# What of a run's row its owner sees.
+SHOWN = (
+    "id", "task", "state", "ending", "answer", "model", "mode", "created_at", "updated_at", "steps", "tokens", "conversation",
+    "parent",
+)  # fmt: skip
+# Stands for a question that is stored already, until it is read (`acting.py`).
+_AGAIN = "again"
 
 Text = Annotated[str, Meta(min_length=1, max_length=1_000_000)]
 Id = Annotated[str, Meta(max_length=200)]
@@ -94,13 +102,25 @@ _run, _say = msgspec.json.Decoder(RunBody), msgspec.json.Decoder(SayBody)
 _decide, _nothing = msgspec.json.Decoder(DecideBody), msgspec.json.Decoder(_Nothing)
 
 
+class Timers(Protocol):
+    """Timers that agents have set."""
+
+    async def all(self, key: str) -> Sequence[TimerRow]:
+        """A key's, the next one first."""
+        ...
+
+    async def put_away(self, key: str, id_: str) -> bool:
+        """False if there is no such timer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Agents:
     """What the routes need: the runs, their answers in conversations, the timers that agents of a key have set, soonest first."""
 
     runs: Runs
     acting: Acting
-    timers: Callable[[str], Awaitable[list[dict[str, Any]]]]
+    timers: Timers
 
 
 class AgentRoutes:
@@ -189,9 +209,7 @@ class AgentRoutes:
         body = await read_json(scope, receive, SMALL_BODY * 8, _decide)
         asked = {each["call"]: each for each in questions(await self._runs.entries(key, run, 0))}
         if (question := asked.get(body.call)) is None:
-            raise InvalidRequest(
-                f"The run waits for no word about '{body.call[:80]}'.", f"See: homefire agent show {run}", param="call"
-            )
+            raise NotAsked(f"Nobody is asked about the call '{body.call[:80]}' of this run.", param="call")
         if question["approval"] and body.yes:
             principal_of(scope).require(TOOLS)
         scope["homefire.about"] = f"{run} {body.call}: {'yes' if body.yes else 'no'}"
@@ -217,7 +235,14 @@ class AgentRoutes:
     async def timers(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /homefire/v1/agent/timers"""
         key = await self._whose(scope, read_query(scope, {"key"}))
-        await send_json(send, {"timers": await self._timers(key)})
+        await send_json(send, {"timers": [timer_json(row) for row in await self._timers.all(key)]})
+
+    async def put_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """DELETE /homefire/v1/agent/timers/{id}"""
+        key = await self._whose(scope, read_query(scope, {"key"}))
+        if not await self._timers.put_away(key, _id(scope)):
+            raise InvalidRequest("There is no such timer.", "See: homefire agent timers", param="id")
+        await send_nothing(send)
 
     async def _whose(self, scope: Scope, query: dict[str, str]) -> str:
         return await whose(self._authority, scope, query.get("key"))
@@ -274,27 +299,22 @@ async def whose(authority: Authority, scope: Scope, name: str | None) -> str:
 
 def order_of(body: RunBody) -> Order:
     """What a body orders."""
-    usual = Budget()
-    budget = Budget(
-        usual.steps if body.steps is None else body.steps,
-        usual.tokens if body.tokens is None else body.tokens,
-        usual.seconds if body.seconds is None else body.seconds,
-    )
+    given = {"steps": body.steps, "tokens": body.tokens, "seconds": body.seconds}
+    budget = {name: float(value) for name, value in given.items() if value is not None}
+    guards = dict.fromkeys(body.without_guards, False)
     return Order(
-        body.task or "",
-        body.model or "",
-        body.mode,
-        body.tools,
-        budget,
-        body.without_guards,
-        body.folder,
-        body.conversation,
+        body.task or _AGAIN, body.model or "", body.mode, body.tools, budget, guards, body.folder, body.conversation
     )
 
 
 def run_json(row: RunRow) -> dict[str, Any]:
     """A run as it goes over the wire."""
-    return {name: value for name, value in asdict(row).items() if name != "key"}
+    return {name: getattr(row, name) for name in SHOWN}
+
+
+def timer_json(row: TimerRow) -> dict[str, Any]:
+    """A timer as it goes over the wire."""
+    return {"id": row.id, "text": row.label, "at": row.due_at, "state": row.state, "run": row.run}
 
 
 def questions(entries: Iterable[Entry]) -> list[dict[str, Any]]:

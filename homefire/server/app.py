@@ -421,6 +421,7 @@ def _agents(rooms: Rooms) -> list[RouteRow]:
             RouteRow("POST", f"{one}/stop", "Stop it", own.stop),
             RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
             RouteRow("GET", f"{AT}/agent/timers", "Timers that agents have set", own.timers),
+            RouteRow("DELETE", f"{AT}/agent/timers/{{id}}", "Put one away", own.put_away, status=204),
         ]
     if rooms.tools is not None:
         tools, at = grants.ToolRoutes(rooms.tools, rooms.authority), f"{AT}/tools"

@@ -173,7 +173,8 @@ RIGHTS: dict[str, Right] = {
     f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
     **dict.fromkeys(
         [f"POST {_AT}/agent/runs", f"GET {_AT}/agent/runs", f"GET {_RUN}", f"GET {_RUN}/steps", f"POST {_RUN}/say",
-         f"POST {_RUN}/stop", f"POST {_RUN}/resume", f"GET {_AT}/agent/timers"],
+         f"POST {_RUN}/stop", f"POST {_RUN}/resume", f"GET {_AT}/agent/timers",
+         f"DELETE {_AT}/agent/timers/{{id}}"],
         Right(AGENT),
     ),
     f"DELETE {_RUN}": Right(AGENT, "agent's run removed"),

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from homefire.agent.runs import Order, RunRow
+from homefire.agent.order import Order
 from homefire.agent.step import (
     Answered,
     Asked,
@@ -32,14 +32,14 @@ from homefire.agent.step import (
     Step,
     Thought,
 )
-from homefire.errors import EngineBusy, UnknownRun
+from homefire.errors import EngineBusy, RunEnded, UnknownRun
 from homefire.safety import Boundary
 from homefire.safety.boundary import ToolSpec
 from homefire.server.acting import Acting
 from homefire.server.agent_routes import Agents
 from homefire.server.authority import Authority
 from homefire.server.tool_routes import ToolRooms
-from homefire.store import Conversations, GrantRow, Safety, Store
+from homefire.store import Conversations, GrantRow, RunRow, Safety, Store, TimerRow
 
 SHOWN = '{\n "arguments": {\n  "path": "/somewhere/a.txt",\n  "text": "\\u2764"\n },\n "tool": "write_file"\n}'
 TEXT: dict[str, Any] = {"type": "object", "properties": {"text": {"type": "string"}}, "additionalProperties": False}
@@ -87,17 +87,17 @@ class ScriptedRuns:
         run.task = asyncio.ensure_future(self._script(run))
         return row
 
-    async def list(self, key: str, limit: int, before: float | None) -> Sequence[RunRow]:
+    async def list(self, key: str, limit: int = 50, before: float | None = None) -> Sequence[RunRow]:
         rows = sorted((run.row for run in self.runs.values() if run.row.key == key), key=lambda row: -row.created_at)
         return [row for row in rows if before is None or row.created_at < before][:limit]
 
     async def get(self, key: str, run: str) -> RunRow:
         return self._of(key, run).row
 
-    async def entries(self, key: str, run: str, first: int) -> Sequence[Entry]:
+    async def entries(self, key: str, run: str, first: int = 0) -> Sequence[Entry]:
         return self._of(key, run).entries[first:]
 
-    async def watch(self, key: str, run: str, first: int) -> AsyncIterator[Entry | str]:
+    async def watch(self, key: str, run: str, first: int = 0) -> AsyncIterator[Entry | str]:
         found, told = self._of(key, run), 0
         while True:
             while first < len(found.entries):
@@ -111,27 +111,36 @@ class ScriptedRuns:
             async with self.news:
                 await self.news.wait()
 
-    async def decide(self, key: str, run: str, call: str, yes: bool, text: str = "") -> None:
-        self._of(key, run).decisions[call] = Decided(call, yes, text)
+    async def decide(self, key: str, run: str, call: str, yes: bool, text: str = "") -> Entry:
+        said = self._of(key, run).decisions[call] = Decided(call, yes, text)
         await self._tell()
+        return Entry(0, time.time(), said)
 
-    async def say(self, key: str, run: str, text: str) -> None:
-        await self._add(self._of(key, run), Ordered(text))
-
-    async def stop(self, key: str, run: str) -> None:
+    async def say(self, key: str, run: str, text: str) -> Entry:
         found = self._of(key, run)
+        await self._add(found, Ordered(text))
+        return found.entries[-1]
+
+    async def stop(self, key: str, run: str) -> RunRow:
+        found = self._of(key, run)
+        if found.row.state == "ended":
+            raise RunEnded("The run has ended already.")
         if found.task is not None:
             found.task.cancel()
-        if found.row.state != "ended":
-            await self._end(found, "stopped", "A person stopped it.")
+        await self._end(found, "stopped", "A person stopped it.")
+        return found.row
 
-    async def resume(self, key: str, run: str) -> None:
+    async def resume(self, key: str, run: str) -> RunRow:
         found = self._of(key, run)
+        if found.row.state == "ended":
+            raise RunEnded("The run has ended.")
         found.row = replace(found.row, state="running", ending="")
         found.task = asyncio.ensure_future(self._script(found))
+        return found.row
 
     async def delete(self, key: str, run: str) -> None:
-        await self.stop(key, run)
+        if self._of(key, run).row.state != "ended":
+            await self.stop(key, run)
         self.runs.pop(run)
 
     async def die(self) -> None:
@@ -184,7 +193,7 @@ class ScriptedRuns:
     async def _end(self, run: _Run, why: Any, text: str, answer: str = "") -> None:
         if answer:
             await self._add(run, Answered(answer))
-        run.row = replace(run.row, state="ended", ending=why, answer=answer)
+        run.row = replace(run.row, state="ended", ending=why, answer=answer or text)
         await self._add(run, Ended(why, text))
 
     async def _add(self, run: _Run, step: Step, read: int = 0, written: int = 0) -> None:
@@ -195,6 +204,20 @@ class ScriptedRuns:
     async def _tell(self) -> None:
         async with self.news:
             self.news.notify_all()
+
+
+class OneTimer:
+    """A timer of the person's, until it is put away."""
+
+    def __init__(self) -> None:
+        self.rows = [TimerRow("t1", "", "r1", "tea", 3.0, 1e9, "rung", 1e9)]
+
+    async def all(self, key: str) -> Sequence[TimerRow]:
+        return [row for row in self.rows if row.key == key]
+
+    async def put_away(self, key: str, id_: str) -> bool:
+        before, self.rows = self.rows, [row for row in self.rows if (row.key, row.id) != (key, id_)]
+        return before != self.rows
 
 
 def scripted(made: list[ScriptedRuns], again: ScriptedRuns | None = None) -> Any:
@@ -212,13 +235,10 @@ def scripted(made: list[ScriptedRuns], again: ScriptedRuns | None = None) -> Any
                 settled.add(key)
                 await boundary.grant(GrantRow(key, "calculate", SPECS[0].pin))
 
-        async def timers(key: str) -> list[dict[str, Any]]:
-            return [{"id": "t1", "at": 1e9, "text": "tea", "run": "r1"}] if key == "person" else []
-
         def refused(tool: str) -> str:
             return "No sandbox holds here." if tool == "run_code" else ""
 
         acting = Acting(runs, conversations, authority, lambda: "pilot")
-        return Agents(runs, acting, timers), ToolRooms(boundary, settle, refused)
+        return Agents(runs, acting, OneTimer()), ToolRooms(boundary, settle, refused)
 
     return make

@@ -58,7 +58,7 @@ def test_each_step_is_shown_and_the_answer_alone_goes_out(cli: Cli) -> None:
     for words in ('> calculate(expression="17*23")  [c1]', "I will add.", "ok, 0.01 s", "    391", "answered; 7 steps"):
         assert words in err, err
     order = runs.orders[0]
-    assert (order.mode, order.budget.steps, order.guards) == ("hybrid", 5, ("repeats",))
+    assert (order.mode, order.budget, order.guards) == ("hybrid", {"steps": 5.0}, {"repeats": False})
 
 
 def test_json_is_one_object_a_line(cli: Cli) -> None:
@@ -128,11 +128,12 @@ def test_runs_are_listed_shown_told_stopped_resumed_and_removed(cli: Cli) -> Non
     assert run("agent", "stop", name)[1] == f"{name}: stopped.\n"
     assert [step["kind"] for step in json.loads(run("agent", "show", name, "--json")[1])["steps"]][-1] == "ended"
     assert run("agent", "watch", name)[0] == 130
-    assert "running" in run("agent", "resume", name, "--detach")[1]
+    assert "run_ended" in run("agent", "resume", name, "--detach")[2]
     assert run("agent", "remove", name)[1] == f"Removed {name}.\n"
     assert "No agent has run yet" in run("agent", "list")[1]
     assert "unknown_run" in run("agent", "show", name)[2]
     assert "tea" in run("agent", "timers")[1]
+    assert "No timer is set" in run("agent", "timers", "--away", "t1")[1]
     assert run("agent", "list", "--key", "nobody")[0] == 1
     assert run("agent", "loop", "--json")[0] == 4
     assert run("agent", "run", "list", "--detach")[0] == 0, "a task that is the name of an action"

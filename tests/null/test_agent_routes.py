@@ -78,7 +78,8 @@ def test_a_run_is_begun_followed_and_forgotten(tmp_path: Path) -> None:
     async def work(house: House, runs: ScriptedRuns) -> None:
         made = await begun(house, "add 17 and 23", steps=9, seconds=5, tools=["calculate"], without_guards=["repeats"])
         order = runs.orders[0]
-        assert (order.budget.steps, order.budget.seconds, order.tools) == (9, 5.0, ("calculate",))
+        assert (order.budget, order.guards) == ({"steps": 9.0, "seconds": 5.0}, {"repeats": False})
+        assert order.tools == ("calculate",)
         live = await house.start("GET", f"{RUNS}/{made['id']}/steps", headers=LIVE).reply()
         heard = events(live.body)
         assert [data["kind"] for name, _, data in heard if name == "step"] == [
@@ -125,13 +126,13 @@ def test_a_person_sees_exactly_what_is_asked_and_decides(tmp_path: Path, yes: bo
         (question,) = (await until(house, run, "waiting"))["questions"]
         assert (question["shown"], question["tool"], question["approval"]) == (SHOWN, "write_file", "ap1")
         bad = await house.call("POST", f"{RUNS}/{run}/decide", {"call": "c9", "yes": True})
-        assert bad.code == "invalid_request"
+        assert bad.code == "not_asked"
         decided = await house.call("POST", f"{RUNS}/{run}/decide", {"call": "c1", "yes": yes})
         assert decided.status == 200, decided.body
         found = await until(house, run, "ended")
         assert (found["answer"], found["questions"]) == (answer, [])
         again = await house.call("POST", f"{RUNS}/{run}/decide", {"call": "c1", "yes": yes})
-        assert again.code == "invalid_request", "a word counts once"
+        assert again.code == "not_asked", "a word counts once"
         kept = [
             each for each in (await house.call("GET", f"{AT}/audit")).json()["entries"] if "decided" in each["what"]
         ]
@@ -152,6 +153,9 @@ def test_an_answer_told_stop_and_resume(tmp_path: Path) -> None:
         assert kinds.count("ordered") == 2
         stopped = (await house.call("POST", f"{RUNS}/{held}/stop")).json()
         assert (stopped["state"], stopped["ending"]) == ("ended", "stopped")
+        assert (await house.call("POST", f"{RUNS}/{held}/resume")).code == "run_ended"
+        held = (await begun(house, "hold on"))["id"]
+        await runs.die()
         assert (await house.call("POST", f"{RUNS}/{held}/resume")).json()["state"] == "running"
 
     with_runs(tmp_path, work)
@@ -358,6 +362,9 @@ def test_timers(tmp_path: Path) -> None:
         assert (await house.call("GET", f"{AT}/agent/timers")).json()["timers"][0]["text"] == "tea"
         key = [("authorization", f"Bearer {await new_key(house, 'robot', 'agent')}")]
         assert (await house.call("GET", f"{AT}/agent/timers", headers=key)).json() == {"timers": []}
+        assert (await house.call("DELETE", f"{AT}/agent/timers/t1", headers=key)).code == "invalid_request"
+        assert (await house.call("DELETE", f"{AT}/agent/timers/t1")).status == 204
+        assert (await house.call("GET", f"{AT}/agent/timers")).json() == {"timers": []}
 
     with_runs(tmp_path, work)
 
@@ -459,7 +466,7 @@ def test_a_run_over_grpc(tmp_path: Path) -> None:
     async def work(house: House, runs: ScriptedRuns) -> None:
         async with served(house) as client:
             made = await client.start("/homefire.v1.Agents/Start", pb.StartRunRequest(task="write it", steps=9))
-            assert runs.orders[0].budget.steps == 9
+            assert runs.orders[0].budget == {"steps": 9.0}
             await until(house, made.id, "waiting")
             found = await client.start("/homefire.v1.Agents/Show", pb.RunRequest(id=made.id))
             assert (found.questions[0].shown, found.questions[0].approval) == (SHOWN, "ap1")
@@ -479,7 +486,8 @@ def test_a_run_over_grpc(tmp_path: Path) -> None:
             await client.start("/homefire.v1.Agents/Say", pb.SayRequest(id=held.id, text="quickly"))
             stopped = await client.start("/homefire.v1.Agents/Stop", pb.RunRequest(id=held.id))
             assert (stopped.state, stopped.ending) == ("ended", "stopped")
-            assert (await client.start("/homefire.v1.Agents/Resume", pb.RunRequest(id=held.id))).state == "running"
+            over = client.start("/homefire.v1.Agents/Resume", pb.RunRequest(id=held.id))
+            assert await client.refused(over) == ("FAILED_PRECONDITION", "run_ended")
             await client.start("/homefire.v1.Agents/Remove", pb.RunRequest(id=held.id))
             gone = client.start("/homefire.v1.Agents/Show", pb.RunRequest(id=held.id))
             assert await client.refused(gone) == ("NOT_FOUND", "unknown_run")

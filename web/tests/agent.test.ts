@@ -41,6 +41,7 @@ describe("steps", () => {
     const said = withStep(view, asStep({ n: 3, at: 1, kind: "decided", call: "k1", yes: false, text: "" }));
     expect(waiting(said)).toEqual([]);
     expect(callWords(said.rows[1] as CallRow)).toBe("you said no");
+    expect(waiting(withStep(said, asStep({ n: 4, at: 1, kind: "asked", call: "k1", approval: "a2" }))), "put anew").toHaveLength(1);
     expect(waiting(withStep(view, asStep({ n: 3, at: 1, kind: "ended", why: "stopped" })))).toEqual([]);
   });
 

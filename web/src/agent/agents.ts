@@ -54,6 +54,7 @@ export class Agents {
 
   stopRun = (id: string): Promise<void> => this.tell(() => agentCalls.stop(id));
   resumeRun = (id: string): Promise<void> => this.tell(() => agentCalls.resume(id));
+  putAway = (timer: string): Promise<void> => this.tell(() => agentCalls.putAway(timer));
   removeRun = (id: string): Promise<void> => this.tell(() => agentCalls.remove(id));
 
   private async tell(call: () => Promise<unknown>): Promise<void> {

@@ -62,7 +62,7 @@ function Inside({ agents }: { agents: Agents }) {
         )}
       </section>
       <MemoryView memory={agents.memory} />
-      {timers.length > 0 && <Timers timers={timers} />}
+      {timers.length > 0 && <Timers agents={agents} timers={timers} />}
       <section className="models-section" aria-labelledby="tools-title">
         <h2 id="tools-title">Tools</h2>
         <p className="quiet">What agents can do here. Granting a tool, and the folders, hosts and recipients it reaches, needs the command line.</p>
@@ -157,14 +157,17 @@ export function ToolRow({ tool }: { tool: Tool }) {
   );
 }
 
-function Timers({ timers }: { timers: readonly Timer[] }) {
+function Timers({ agents, timers }: { agents: Agents; timers: readonly Timer[] }) {
   return (
     <section className="models-section" aria-labelledby="timers-title">
       <h2 id="timers-title">Timers</h2>
       <ul className="machine-list">
-        {timers.map(({ id, at, text }) => (
+        {timers.map(({ id, at, text, rung }) => (
           <li key={id}>
-            <span>{new Date(at * 1000).toLocaleString("en-GB")}</span> <span className="breakable">{text}</span>
+            <span>{new Date(at * 1000).toLocaleString("en-GB")}</span> {rung && <b>rang</b>} <span className="breakable">{text}</span>{" "}
+            <button type="button" className="button slim" aria-label={`Put away: ${text}`} onClick={() => void agents.putAway(id)}>
+              {rung ? "Put away" : "Take off"}
+            </button>
           </li>
         ))}
       </ul>

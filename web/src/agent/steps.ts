@@ -88,8 +88,9 @@ export function withStep(view: RunView, step: Step): RunView {
         begun: false,
         returned: null,
       });
+    // A question may be put anew, when its time is over or after a crash.
     case "asked":
-      return changed(after, body, { asked: { approval: text(body["approval"]), shown: text(body["shown"]), reason: text(body["reason"]) } });
+      return changed(after, body, { asked: { approval: text(body["approval"]), shown: text(body["shown"]), reason: text(body["reason"]) }, decided: null });
     case "decided":
       return changed(after, body, { decided: { yes: body["yes"] === true, text: text(body["text"]) } });
     case "begun":

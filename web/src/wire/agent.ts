@@ -63,6 +63,8 @@ export interface Timer {
   id: string;
   at: number;
   text: string;
+  /** Its time came. */
+  rung: boolean;
   run: string;
 }
 
@@ -105,6 +107,10 @@ export const agentCalls = {
   },
 
   tools: async (): Promise<Tool[]> => rows((await requestJson<Raw>("GET", `${BASE}/tools`))["tools"]).map(asTool),
+
+  putAway: async (timer: string): Promise<void> => {
+    await request("DELETE", `${BASE}/agent/timers/${encodeURIComponent(timer)}`);
+  },
 
   timers: async (): Promise<Timer[]> => rows((await requestJson<Raw>("GET", `${BASE}/agent/timers`))["timers"]).map(asTimer),
 };
@@ -156,4 +162,4 @@ export function asTool(raw: Raw): Tool {
   };
 }
 
-const asTimer = (raw: Raw): Timer => ({ id: String(raw["id"] ?? ""), at: number(raw["at"]), text: text(raw["text"]), run: text(raw["run"]) });
+const asTimer = (raw: Raw): Timer => ({ id: String(raw["id"] ?? ""), at: number(raw["at"]), text: text(raw["text"]), rung: raw["state"] === "rung", run: text(raw["run"]) });
