@@ -7,7 +7,6 @@ Does not cover: what a run did (`agent/record.py`), who rings (`agent/timers.py`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -94,14 +93,14 @@ class RunRows:
         row: Row | None = await self._store.read(lambda c: c.execute(query, (run,)).fetchone())
         return None if row is None else RunRow(*row)
 
-    async def list(self, key: str, limit: int = 50, before: float | None = None) -> list[RunRow]:
+    async def newest(self, key: str, limit: int = 50, before: float | None = None) -> list[RunRow]:
         """A key's runs, newest first. `before`: created before that."""
         query = f"SELECT {_RUN} FROM runs WHERE key = ? AND created_at < ? ORDER BY created_at DESC LIMIT ?"  # nosec B608 # our own columns
         values = key, before if before is not None else 1e18, limit
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, values).fetchall())
         return [RunRow(*row) for row in rows]
 
-    async def unended(self) -> Sequence[RunRow]:
+    async def unended(self) -> list[RunRow]:
         """Every run that has not ended, oldest first."""
         query = f"SELECT {_RUN} FROM runs WHERE state != 'ended' ORDER BY created_at"  # nosec B608 # our own columns
         rows: list[Row] = await self._store.read(lambda c: c.execute(query).fetchall())
@@ -121,7 +120,7 @@ class RunRows:
 
         return TimerRow(*await self._store.write(change))
 
-    async def timers(self, key: str | None = None, state: str = "") -> Sequence[TimerRow]:
+    async def timers(self, key: str | None = None, state: str = "") -> list[TimerRow]:
         """A key's timers (None: everybody's), the next one first."""
         query = f"SELECT {_TIMER} FROM timers WHERE (?1 IS NULL OR key = ?1) AND (?2 = '' OR state = ?2) ORDER BY due_at, id"  # nosec B608 # our own columns
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (key, state)).fetchall())
@@ -143,7 +142,7 @@ class RunRows:
         query = f"INSERT OR IGNORE INTO notes ({_NOTE}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # nosec B608 # our own columns
         await self._store.write(lambda c: c.execute(query, values))
 
-    async def notes(self, key: str, limit: int = 200) -> Sequence[NoteRow]:
+    async def notes(self, key: str, limit: int = 200) -> list[NoteRow]:
         """A key's notes, newest first."""
         query = f"SELECT {_NOTE} FROM notes WHERE key = ? ORDER BY created_at DESC, id LIMIT ?"  # nosec B608 # our own columns
         rows: list[Row] = await self._store.read(lambda c: c.execute(query, (key, limit)).fetchall())
