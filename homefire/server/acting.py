@@ -14,12 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from homefire.agent.order import Order
-from homefire.agent.runs import Runs
 from homefire.agent.step import Ended, Entry
 from homefire.errors import HomefireError, UnknownMessage, UnknownRun
 from homefire.server.authority import Authority
@@ -30,6 +29,21 @@ log = logging.getLogger(__name__)
 # Whose runs and grants those of the page and of keys with `admin` are: the person of this home, as of conversations.
 PERSON = ""
 MOST_RUNS = 200
+
+
+class Runs(Protocol):
+    """Runs of agents as the doors ask them (`agent/runs.py`); each raises UnknownRun for another key's."""
+
+    async def start(self, order: Order, key: str) -> RunRow: ...
+    async def list(self, key: str, limit: int = 50, before: float | None = None) -> Sequence[RunRow]: ...
+    async def get(self, key: str, run: str) -> RunRow: ...
+    async def entries(self, key: str, run: str, first: int = 0) -> Sequence[Entry]: ...
+    def watch(self, key: str, run: str, first: int = 0) -> AsyncIterator[Entry | str]: ...
+    async def decide(self, key: str, run: str, call: str, yes: bool, text: str = "") -> Entry: ...
+    async def say(self, key: str, run: str, text: str) -> Entry: ...
+    async def stop(self, key: str, run: str) -> RunRow: ...
+    async def resume(self, key: str, run: str) -> RunRow: ...
+    async def delete(self, key: str, run: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

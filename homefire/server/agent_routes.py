@@ -21,11 +21,10 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.types import Receive, Scope, Send
 
 from homefire.agent.order import Order
-from homefire.agent.runs import Runs
 from homefire.agent.step import Asked, Called, Decided, Entry, Returned, to_json
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InvalidRequest, NotAsked
-from homefire.server.acting import MOST_RUNS, PERSON, Acting, Place
+from homefire.server.acting import MOST_RUNS, PERSON, Acting, Place, Runs
 from homefire.server.answering import Answering
 from homefire.server.authority import Authority
 from homefire.server.request import (
