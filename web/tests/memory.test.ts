@@ -11,15 +11,16 @@ import { asBlock, asFact, asRecalled } from "../src/wire/memory";
 import { errorAnswer, StandIn } from "./stand-in";
 
 const BASE = "/homefire/v1/memory";
-const BLOCK = { name: "person", text: "Likes <b>tea</b>.", version: 3, limit: 2000, updated_at: 1_700_000_000 };
+const BLOCK = { name: "person", text: "Likes <b>tea</b>.", version: 3, most: 2000, at: 1_700_000_000 };
 const FACT = {
   id: "f1",
   text: "The boiler is red.",
-  source: { kind: "message", id: "m1", words: "our boiler, the red one" },
+  sources: [{ kind: "message", place: "m1", words: "our boiler, the red one" }],
   confidence: 0.8,
-  created_at: 1_700_000_000,
+  at: 1_700_000_000,
   expires_at: null,
-  contradicts: ["f0"],
+  replaced_by: null,
+  links: [7],
 };
 
 const draw = (node: ReactNode): string => renderToStaticMarkup(node);
@@ -95,7 +96,7 @@ describe("a fact", () => {
 });
 
 it("what was found leads to its conversation, and nothing is an answer too", async () => {
-  daemon.on(`POST ${BASE}/search`, { results: [{ kind: "turn", id: "m1", text: "<i>red</i>", at: 1_700_000_000, conversation: "c1" }] });
+  daemon.on(`POST ${BASE}/search`, { results: [{ kind: "turn", place: "m1", text: "<i>red</i>", at: 1_700_000_000, thread: "c1" }] });
   await memory.search(" boiler ");
   expect(daemon.bodies(`POST ${BASE}/search`)).toEqual([{ query: "boiler", k: 20 }]);
   const html = draw(createElement(Found, { found: memory.found.get() ?? [] }));

@@ -75,6 +75,8 @@ function Search({ memory }: { memory: Memory }) {
   );
 }
 
+const KINDS: Record<string, string> = { fact: "Fact", turn: "Conversation", step: "A run", summary: "In short" };
+
 export function Found({ found }: { found: readonly Recalled[] }) {
   return (
     <div role="status">
@@ -86,7 +88,7 @@ export function Found({ found }: { found: readonly Recalled[] }) {
             <li key={`${kind} ${id}`} className="model-row">
               <p className="memory-text">{text}</p>
               <p className="model-figures">
-                {kind === "fact" ? "Fact" : "Conversation"}
+                {KINDS[kind] ?? kind}
                 {at > 0 && ` · ${formatDay(at, new Date())}`}
                 {conversation && (
                   <>
@@ -197,6 +199,7 @@ export function FactRow({ memory, fact }: { memory: Memory; fact: Fact }) {
   if (fact.createdAt > 0) facts.push(formatDay(fact.createdAt, new Date()));
   if (fact.confidence < 1) facts.push(`${Math.round(100 * fact.confidence)} % sure`);
   if (fact.expiresAt > 0) facts.push(`until ${new Date(fact.expiresAt * 1000).toLocaleDateString("en-GB")}`);
+  if (fact.replaced) facts.push("something newer stands in its place");
   if (fact.contradicts.length > 0) facts.push(fact.contradicts.length === 1 ? "another fact says otherwise" : `${fact.contradicts.length} facts say otherwise`);
   return (
     <li className="model-row" data-fact={fact.id}>

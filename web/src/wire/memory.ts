@@ -35,7 +35,8 @@ export interface Fact {
   expiresAt: number;
   /** Ids of facts that say otherwise. */
   contradicts: string[];
-  forgotten: boolean;
+  /** Something newer stands in its place. */
+  replaced: boolean;
 }
 
 export interface Recalled {
@@ -84,31 +85,31 @@ export const asBlock = (raw: Raw): Block => ({
   name: text(raw["name"]),
   text: text(raw["text"]),
   version: number(raw["version"]),
-  limit: number(raw["limit"]),
-  updatedAt: number(raw["updated_at"]),
+  limit: number(raw["most"]),
+  updatedAt: number(raw["at"]),
 });
 
 const asVersion = (raw: Raw): Version => ({ version: number(raw["version"]), text: text(raw["text"]), at: number(raw["at"]), by: text(raw["by"]) });
 
 export function asFact(raw: Raw): Fact {
-  const source = record(raw["source"]);
+  const source = rows(raw["sources"])[0] ?? {};
   return {
     id: String(raw["id"] ?? ""),
     text: text(raw["text"]),
     quote: text(source["words"]),
-    source: [text(source["kind"]), text(source["id"])].filter(Boolean).join(" "),
+    source: [text(source["kind"]), text(source["place"])].filter(Boolean).join(" "),
     confidence: typeof raw["confidence"] === "number" ? raw["confidence"] : 1,
-    createdAt: number(raw["created_at"]),
+    createdAt: number(raw["at"]),
     expiresAt: number(raw["expires_at"]),
-    contradicts: Array.isArray(raw["contradicts"]) ? raw["contradicts"].map(String) : [],
-    forgotten: number(raw["forgotten_at"]) > 0,
+    contradicts: Array.isArray(raw["links"]) ? raw["links"].map(String) : [],
+    replaced: raw["replaced_by"] != null,
   };
 }
 
 export const asRecalled = (raw: Raw): Recalled => ({
   kind: text(raw["kind"]),
-  id: String(raw["id"] ?? ""),
+  id: text(raw["place"]),
   text: text(raw["text"]),
   at: number(raw["at"]),
-  conversation: text(raw["conversation"]),
+  conversation: raw["kind"] === "turn" ? text(raw["thread"]) : "",
 });
