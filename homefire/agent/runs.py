@@ -431,7 +431,8 @@ class Runs:
         rules = self._rules
         effects = Effects(
             self._boundary, {name: tools[name] for name in wanted}, live.record, live,
-            key=key, run=run, folder=folder, rules=EffectRules(self._paths.results(run), rules.seconds, rules.asks_again, rules.patience),
+            key=key, run=run, folder=folder,
+            rules=EffectRules(self._paths.results(run), rules.seconds, rules.asks_again, rules.patience),
         )  # fmt: skip
         offered = [tools[name].spec for name in wanted]
         runner = await self._make(Given(live.order, key, run, live.record, effects, offered, live.say))

@@ -101,7 +101,8 @@ class Journal:
         self._waiting.append((record, future))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write_all())
-        return await future
+        number: int = await future
+        return number
 
     def read(self, first: int = 0) -> Iterator[bytes]:
         """Records from `first` on, as they were when it was called. Raises StoreDamaged where one is not what was written."""
@@ -184,7 +185,7 @@ class Journal:
         try:
             os.write(file, head_bytes(head))
             os.fsync(file)
-            os.replace(part, path)  # a file under its own name has a whole head
+            part.replace(path)  # a file under its own name has a whole head
             sync_folder(self.folder)
         except OSError:
             os.close(file)

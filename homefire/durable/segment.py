@@ -72,7 +72,7 @@ def scan(data: bytes, number: int) -> Iterator[tuple[int, bytes]]:
 def is_damage(data: bytes, bad: int, number: int) -> bool:
     """Whether what stands at `bad`, where record `number` should be, had been safe once: some record behind it says so.
 
-    The numbers of later records are not known where a length is broken, so each offset is tried with each number that fits there."""
+    The numbers of later records are not known where a length is broken: each offset is tried with each number that fits."""
     for offset in range(bad + 1, len(data) - RECORD_BYTES + 1):
         length, safe, _ = _RECORD.unpack_from(data, offset)
         if bad < safe <= offset and offset + RECORD_BYTES + length <= len(data):

@@ -173,14 +173,15 @@ MIGRATIONS: tuple[str, ...] = (
     # 13: runs of agents (their steps stand in journals), timers and notes that they left, and what was granted by default once.
     """
     CREATE TABLE runs (
-        id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, state TEXT NOT NULL, ending TEXT NOT NULL, answer TEXT NOT NULL,
-        model TEXT NOT NULL, mode TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL, steps INTEGER NOT NULL,
-        tokens INTEGER NOT NULL, conversation TEXT NOT NULL, parent TEXT NOT NULL, "order" TEXT NOT NULL, resumes INTEGER NOT NULL
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, state TEXT NOT NULL, ending TEXT NOT NULL,
+        answer TEXT NOT NULL, model TEXT NOT NULL, mode TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+        steps INTEGER NOT NULL, tokens INTEGER NOT NULL, conversation TEXT NOT NULL, parent TEXT NOT NULL,
+        "order" TEXT NOT NULL, resumes INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX runs_by_key ON runs (key, created_at DESC);
     CREATE TABLE timers (
-        id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, label TEXT NOT NULL, minutes REAL NOT NULL, due_at REAL NOT NULL,
-        state TEXT NOT NULL, created_at REAL NOT NULL
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, label TEXT NOT NULL, minutes REAL NOT NULL,
+        due_at REAL NOT NULL, state TEXT NOT NULL, created_at REAL NOT NULL
     ) STRICT;
     CREATE TABLE notes (
         id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, label TEXT NOT NULL,

@@ -180,7 +180,7 @@ def _agent(around: Around) -> PlainTool:
         role, task = arguments["role"].strip()[:200], arguments["task"]
         source = context.label.through("model")
         row = await around.agents.spawn(
-            context.key, context.run, child_id(context.run, context.call), role, task, source
+            context.key, context.run, child_id(context.run, context.call), role=role, task=task, source=source
         )
         row, seen = await around.agents.finished(context.key, row.id)
         if row.ending == "answered":

@@ -3,7 +3,7 @@
     17 % of 2,340 · 0.17 * 2340 · (3 + 4)^2 / 7 · 5! · sqrt(2) · 120 + 19 % · 7 mod 3 · 1.5e3 · 2 × 3 ÷ 4
 
 Promises: nothing but numbers is evaluated; no name is looked up in Python; sizes are bounded before they are worked out;
-`a + b %` adds b hundredths of a, as pocket calculators do, and `b % of a` is a * b / 100. Bad input is BadExpression with the place.
+`a + b %` adds b hundredths of a, as pocket calculators do, and `b % of a` is a * b / 100. Bad input is BadExpression.
 Does not cover: symbols, units, complex numbers. Roots and the like are worked out to 30 digits, then rounded to 15.
 """
 

@@ -39,13 +39,12 @@ def read_date(text: str, today: datetime.date) -> datetime.date | None:
         numbers = found[3], found[1], found[2]
     if numbers is None:
         return None
-    month = (
-        numbers[1]
-        if numbers[1].isdigit()
-        else str(_MONTHS.index(numbers[1][:3]) + 1 if numbers[1][:3] in _MONTHS else 0)
-    )
+    name = numbers[1]
+    if not name.isdigit() and name[:3] not in _MONTHS:
+        return None
+    month = int(name) if name.isdigit() else _MONTHS.index(name[:3]) + 1
     try:
-        return datetime.date(int(numbers[0]), int(month), int(numbers[2]))
+        return datetime.date(int(numbers[0]), month, int(numbers[2]))
     except ValueError:
         return None
 

@@ -2,11 +2,11 @@
 
     verdict (real path, within the grant) -> each part of it is opened below the one before, never through a link -> used
 
-Promises: what the boundary checked is what is opened: a part that became a link meanwhile is `path_changed`, and nothing is read or
-written. A write puts a whole new file in the place of the old one, or leaves the old one; done again it ends in the same file.
-Names that other programs obey (`sandbox.PROTECTED`) are not written. Sizes and counts are bounded, and what was left out is said.
-Does not cover: which folders (`safety/boundary.py`); systems without openat (Windows), where the path is only looked at again
-just before it is used (untried).
+Promises: what the boundary checked is what is opened: a part that became a link meanwhile is `path_changed`, and nothing is
+read or written. A write puts a whole new file in the place of the old one, or leaves the old one; done again it ends in the same
+file. Names that other programs obey (`sandbox.PROTECTED`) are not written. Sizes and counts are bounded, and what was left out is
+said.
+Does not cover: which folders (`safety/boundary.py`); systems without openat (Windows): `not_available` there.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import Any
 
 from homefire.agent.result import MOST_KEPT, binary_kind
 from homefire.agent.tool import Context, Outcome
-from homefire.agent.tools.plain import PlainTool, declared, failed, told
-from homefire.errors import ClientError
+from homefire.agent.tools.plain import PlainTool, Work, declared, failed, told
 from homefire.paths import from_os
 from homefire.sandbox.sandbox import PROTECTED
 
@@ -37,11 +36,11 @@ _PROTECTED = frozenset(name.removesuffix("/").lower() for name in PROTECTED)
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
-class FileProblem(ClientError):
-    """What came of a path that cannot be used: `code` and message are for the model."""
+class FileProblem(Exception):
+    """What came of a path that cannot be used: `code` and text are for the model."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message, " ")
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
         self.code = code
 
 
@@ -114,11 +113,21 @@ def file_tools() -> list[PlainTool]:
     """list_files, read_file, write_file, search_files."""
     private: dict[str, Any] = {"source": "file", "private": True}
     return [
-        PlainTool(declared("list_files", "read", paths=("folder",), **private), _list),
-        PlainTool(declared("read_file", "read", paths=("path",), **private), _read),
-        PlainTool(declared("write_file", "write", paths=("path",)), _write),
-        PlainTool(declared("search_files", "read", paths=("folder",), **private), _search),
+        PlainTool(declared("list_files", "read", paths=("folder",), **private), _told(_list)),
+        PlainTool(declared("read_file", "read", paths=("path",), **private), _told(_read)),
+        PlainTool(declared("write_file", "write", paths=("path",)), _told(_write)),
+        PlainTool(declared("search_files", "read", paths=("folder",), **private), _told(_search)),
     ]
+
+
+def _told(work: Work) -> Work:
+    async def told_too(arguments: Mapping[str, Any], context: Context) -> Outcome:
+        try:
+            return await work(arguments, context)
+        except FileProblem as problem:
+            return failed(problem.code, str(problem))
+
+    return told_too
 
 
 async def _list(arguments: Mapping[str, Any], context: Context) -> Outcome:
@@ -174,7 +183,7 @@ def search(top: Path, words: list[str], ends: float) -> tuple[list[tuple[Path, s
                 spent += len(text)
                 line = _best_line(text, name, words)
                 if line is not None:
-                    found.append((top / os.path.normpath(os.path.join(where, name)), line))
+                    found.append((top / where / name, line))
     return found, left
 
 

@@ -8,8 +8,8 @@ after a crash in the middle its outcome is unknown.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from homefire.agent.tool import Context, Outcome
@@ -30,7 +30,7 @@ def program_tools(walls: Walls, limits: Limits) -> list[PlainTool]:
         sandbox = walls()
         if sandbox is None or sandbox.facts().tier != 1:
             raise SandboxUnavailable("Programs are not run here: no sandbox holds on this machine.")
-        if not os.path.exists(argv[0]):
+        if not Path(argv[0]).exists():
             raise SandboxUnavailable(f"There is no {argv[0]} on this machine.")
         return told_of(await sandbox.run(Job(argv, folder=context.folder, limits=limits)))
 

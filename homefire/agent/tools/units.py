@@ -31,7 +31,7 @@ _TABLE: Mapping[str, str] = {
         imperial_pints; 158.987294928 bbl barrel barrels""",
     "time": """1 s sec second seconds; 0.001 ms millisecond milliseconds; 0.000001 us microsecond microseconds; 60 min minute
         minutes; 3600 h hr hour hours; 86400 d day days; 604800 week weeks; 31557600 year years; 2629800 month months""",
-    "speed": """1 m/s mps; 0.27777777777777777777777777777777777778 km/h kmh kph; 0.44704 mph; 0.51444444444444444444444444444444444444 knot
+    "speed": """1 m/s mps; 5/18 km/h kmh kph; 0.44704 mph; 463/900 knot
         knots kn; 0.3048 ft/s""",
     "area": """1 m2 m² square_metre square_metres square_meter square_meters; 1000000 km2 km² square_kilometre
         square_kilometres; 0.0001 cm2 cm² square_centimetre square_centimetres; 10000 ha hectare hectares; 100 are ares;
@@ -42,7 +42,8 @@ _TABLE: Mapping[str, str] = {
         kb kilobit kilobits; 125000 Mbit Mb megabit megabits; 125000000 Gbit Gb gigabit gigabits""",
     "energy": """1 J joule joules; 1000 kJ kilojoule kilojoules; 4.184 cal calorie calories; 4184 kcal kilocalorie kilocalories;
         3600 Wh watt-hour watt-hours; 3600000 kWh kilowatt-hour kilowatt-hours; 1055.05585262 BTU btu""",
-    "power": "1 W watt watts; 1000 kW kilowatt kilowatts; 1000000 MW megawatt megawatts; 745.69987158227022 hp horsepower; 735.49875 PS",
+    "power": """1 W watt watts; 1000 kW kilowatt kilowatts; 1000000 MW megawatt megawatts; 745.69987158227022 hp
+        horsepower; 735.49875 PS""",
     "pressure": """1 Pa pascal pascals; 100 hPa mbar millibar millibars; 1000 kPa; 100000 bar bars; 101325 atm atmosphere
         atmospheres; 6894.757293168 psi; 133.322387415 mmHg""",
     "angle": "1 deg degree degrees °; 57.295779513082320876798154814105 rad radian radians; 0.9 gon grad; 360 turn turns",
@@ -61,11 +62,6 @@ def _read_table() -> dict[str, tuple[str, Fraction]]:
             factor, *names = row.split()
             for name in names:
                 found[name.replace("_", " ")] = kind, Fraction(factor)
-    for slow, exact in (("km/h", Fraction(5, 18)), ("knots", Fraction(463, 900))):  # no decimal number is these
-        old = found[slow][1]
-        found.update(
-            {name: (kind, exact) for name, (kind, factor) in found.items() if kind == "speed" and factor == old}
-        )
     return found
 
 

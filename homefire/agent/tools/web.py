@@ -79,7 +79,7 @@ class Web:
             path = url.rest if url.rest.startswith("/") else f"/{url.rest}"
             host = place if url.port in (80, 443) else f"{place}:{url.port}"
             writer.write(
-                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Homefire\r\nAccept: text/html, text/plain, application/json, */*;q=0.1\r\n"
+                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Homefire\r\nAccept: text/html, text/plain, */*\r\n"
                 "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
             )
             await writer.drain()
@@ -221,31 +221,10 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 class _Words(HTMLParser):
-    _BLOCKS = frozenset(
-        [
-            "p",
-            "div",
-            "br",
-            "li",
-            "ul",
-            "ol",
-            "tr",
-            "table",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "section",
-            "article",
-            "header",
-            "footer",
-            "title",
-            "pre",
-            "blockquote",
-        ]
-    )
+    _BLOCKS = frozenset((
+        "p", "div", "br", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "header",
+        "footer", "title", "pre", "blockquote",
+    ))  # fmt: skip
     _SILENT = frozenset(("script", "style", "template", "noscript", "svg"))
 
     def __init__(self) -> None:
