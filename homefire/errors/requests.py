@@ -165,6 +165,14 @@ class UnknownMessage(ClientError):
     status = 404
 
 
+class UnknownTool(ClientError):
+    """No tool of agents has this name."""
+
+    code = "unknown_tool"
+    status = 404
+    default_step = "See the tools with: homefire tools list"
+
+
 class UnknownKey(ClientError):
     """No key has this name."""
 

@@ -190,4 +190,9 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX notes_by_key ON notes (key, created_at DESC);
     CREATE TABLE granted_once (key TEXT NOT NULL, tool TEXT NOT NULL, pin TEXT NOT NULL, PRIMARY KEY (key, tool)) STRICT;
     """,
+    # 14: an answer may be that of a run of an agent.
+    """
+    ALTER TABLE messages ADD COLUMN run TEXT;
+    CREATE UNIQUE INDEX messages_by_run ON messages (run) WHERE run IS NOT NULL;
+    """,
 )
