@@ -78,4 +78,5 @@ class Timers:
                 log.warning("timers: %s", problem.message)
                 seconds = LONGEST_SLEEP
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), max(0.0, min(seconds, LONGEST_SLEEP)))
+                async with asyncio.timeout(max(0.0, min(seconds, LONGEST_SLEEP))):
+                    await self._changed.wait()
