@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from bench import (
+    ask,
     auth,
     crash,
     engine,
@@ -34,6 +35,7 @@ from homefire.errors import HomefireError
 
 BENCHES = {
     "start": start.measure,
+    "ask": ask.measure,
     "auth": auth.measure,
     "router": router.measure,
     "slots": slots.measure,

@@ -123,6 +123,17 @@ class CollectionName(str):
         return super().__new__(cls, text)
 
 
+class RunId(str):
+    """The id of an agent's run: r and 16 hexadecimal digits. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> RunId:
+        if not re.fullmatch(r"r[0-9a-f]{16}", text):
+            raise InvalidRequest(f"Not the id of a run: {text[:80]!r}", param="run")
+        return super().__new__(cls, text)
+
+
 # What stands where a collection's name would (`server/knowledge_routes.py`).
 ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
@@ -167,6 +178,8 @@ class Paths:
         self.graphs = home / "cache" / "graphs"
         self.engine_builds = home / "cache" / "engines"
         self.volumes = home / "volumes"
+        self.journals = home / "journals"
+        self.workplaces = home / "work"
         self.indexes = home / "indexes"
         self.knowledge_owner = home / "knowledge-owner"
         self.ingest_log = self.logs / "ingest.log"
@@ -228,6 +241,18 @@ class Paths:
     def vector_index(self, number: int, embedder: Digest, generation: int) -> Path:
         """A collection's vectors by one embedder, whose tag has this sha256."""
         return self.collection_index(number) / "vectors" / f"{embedder[:16]}-{generation}"
+
+    def journal(self, run: RunId) -> Path:
+        """The folder of a run's steps."""
+        return self.journals / run
+
+    def results(self, run: RunId) -> Path:
+        """The folder of what a run's calls gave that is too long to show, and of binary results."""
+        return self.journals / run / "results"
+
+    def workplace(self, run: RunId) -> Path:
+        """A run's own folder, where no other was named."""
+        return self.workplaces / run
 
     def telemetry_day(self, day: date) -> Path:
         """Where the record of a day waits."""

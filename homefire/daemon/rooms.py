@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import homefire
-from homefire.daemon.embedders import GRAPH, Embedders
+from homefire.daemon.embedders import GRAPH, Embedders, prefixes
+from homefire.daemon.far_embedder import FarEmbedder
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
@@ -146,10 +147,11 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.embedders = Embedders(
-            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
-        )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls,
+            far=FarEmbedder(self.far, settings.knowledge_embedder, prefixes) if settings.knowledge_embedder else None,
+        )  # fmt: skip
         self.hook = restart_hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
