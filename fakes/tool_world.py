@@ -141,3 +141,15 @@ def _cut(text: str, call: str) -> tuple[str, str]:
         return text, ""
     left = len(text) - HEAD - TAIL
     return f"{text[:HEAD]}\n[... {left:,} characters left out: step:{call} ...]\n{text[-TAIL:]}", f"step:{call}"
+
+
+def long_course(rounds: int) -> Scenario:
+    """A task of so many different calls with results of some length; its answer needs what the first gave and the last."""
+    call = [{"tool": "read_file", "arguments": {"path": f"part-{at}.txt"}} for at in range(rounds)]
+    texts = [f"part {at} has {7 * at + 1000}. {'word ' * 80}" for at in range(rounds)]
+    world = [{**each, "returns": [{"status": "ok", "text": text}]} for each, text in zip(call, texts, strict=True)]
+    answer = f"The first has 1000, the last {7 * (rounds - 1) + 1000}."
+    wants = {"done": call, "never": [], "answer_has": ["1000", str(7 * (rounds - 1) + 1000)], "admits": False}
+    task = f"read part-0.txt to part-{rounds - 1}.txt one after another and say what the first and the last have"
+    tools = ("respond", "read_file", "calculate", "remember", "ask_person")
+    return Scenario("long", "none", task, tools, tuple(world), tuple(call), answer, "All read.", wants)
