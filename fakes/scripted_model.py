@@ -5,7 +5,7 @@ in another model's form, or broken JSON), `loop` (the last call again), `invent`
 it made up), `blind` (an error or an empty result taken for success), `arguments` (an argument missing or of the wrong kind).
 Promises: seeded: the same seed and the same messages give the same answer; it sees nothing but the messages it is sent; a forced
 call is always a call, not always the right one; told of its mistake it makes it less often (`heeds`).
-Does not cover: how often real models do each; the grid that is measured is in `bench/guardrails.py`.
+Does not cover: how often real models do each; the grid that `bench guardrails` measures stands in `scenario_model.py`.
 """
 
 from __future__ import annotations
