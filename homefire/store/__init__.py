@@ -12,6 +12,7 @@ from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
 from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
+from homefire.store.prompts import PromptRow, PromptRows, SignerRow, VersionRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
@@ -32,11 +33,15 @@ __all__ = [
     "Keys",
     "KnowledgeRows",
     "PieceRow",
+    "PromptRow",
+    "PromptRows",
     "Safety",
     "SessionRow",
+    "SignerRow",
     "SpaceRow",
     "Store",
     "StoredMessage",
     "TextRow",
     "VerdictRow",
+    "VersionRow",
 ]
