@@ -156,6 +156,9 @@ class Settings:
     knowledge_store: str = _row(
         "", "A PostgreSQL server that keeps texts and indexes (postgresql://USER@HOST/DB); empty: this machine does."
     )
+    knowledge_embedder: str = _row(
+        "", "An embedding model of a granted engine elsewhere (ENGINE/model): it is sent what is ingested and asked."
+    )
     ingest_cluster: str = _row(
         "",
         "Address of a Ray cluster whose machines read ingested files (ray://HOST:10001, local); empty: this one does.",

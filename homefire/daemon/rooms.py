@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import homefire
-from homefire.daemon.embedders import GRAPH, Embedders
+from homefire.daemon.embedders import GRAPH, Embedders, prefixes
+from homefire.daemon.far_embedder import FarEmbedder
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
@@ -63,6 +64,7 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import ModelName, Paths, WorkerName, base_of, from_os
+from homefire.prompts import Prompts
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
@@ -88,7 +90,7 @@ from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, PromptRows, Safety, Store
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Restarts
 from homefire.telemetry import Facts, Telemetry
@@ -146,10 +148,11 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.embedders = Embedders(
-            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
-        )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls,
+            far=FarEmbedder(self.far, settings.knowledge_embedder, prefixes) if settings.knowledge_embedder else None,
+        )  # fmt: skip
         self.hook = restart_hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
@@ -162,12 +165,13 @@ class Daemon:
             pulls=lambda: self.pulls.outcomes,
         )
         self.guard = self._make_guard(settings)
-        stored = Safety(self.store)
+        stored, self.prompts = Safety(self.store), Prompts(PromptRows(self.store))
         # Agents act through these two; no tool is declared before there are agents.
         self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
         self.critic = Critic(
             Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
             stored,
+            partial(self.prompts.text, "homefire.critic"),
             threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
             seconds=float(settings.safety_critic_seconds),
         )
@@ -203,6 +207,7 @@ class Daemon:
         await self.authority.open()
         await self.far.open()
         await self.boundary.open()
+        await self.prompts.open()
         await self.keeper.open()
         self.telemetry.open()
         await self.builder.open()
@@ -238,6 +243,7 @@ class Daemon:
             builder=self.builder,
             knowledge=self.knowledge,
             reading=self._reading,
+            prompts=self.prompts,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
