@@ -147,9 +147,7 @@ class Journal:
             except OSError as problem:
                 self._broken = True
                 shown = from_os(problem, self.folder)
-                with contextlib.suppress(
-                    OSError
-                ):  # else the next write tries; what was refused is not to come back
+                with contextlib.suppress(OSError):  # else the next write tries; what was refused is not to come back
                     await asyncio.to_thread(self._cut_back)
                 for _, future in group:
                     if not future.done():
