@@ -134,6 +134,24 @@ class RunId(str):
         return super().__new__(cls, text)
 
 
+class PromptName(str):
+    """A prompt's name: lower-case letters, digits, dots, dashes and underscores, at most 64; none that is a word of a route.
+    What begins with `homefire.` is Homefire's own. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> PromptName:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", text) or ".." in text or text in PROMPT_WORDS:
+            raise InvalidRequest(
+                f"Not a prompt's name: {text[:80]!r}",
+                "Use lower-case letters, digits, dots, dashes and underscores, at most 64.",
+                param="name",
+            )
+        return super().__new__(cls, text)
+
+
+# Words that stand in a prompt's place in a route.
+PROMPT_WORDS = frozenset({"pack", "unpack", "compress"})
 # What stands where a collection's name would (`server/knowledge_routes.py`).
 ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
@@ -141,7 +159,7 @@ ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 # lets others in.
 KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
 KEPT_FILES = ("config.toml", "policy.toml", "knowledge-owner")
-SECRET = ("keys", "secrets.toml", "tls")
+SECRET = ("keys", "secrets.toml", "pack.key", "tls")
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
 
@@ -177,6 +195,7 @@ class Paths:
         self.tls_key = self.tls / "key.pem"
         self.graphs = home / "cache" / "graphs"
         self.engine_builds = home / "cache" / "engines"
+        self.pack_key = home / "pack.key"
         self.volumes = home / "volumes"
         self.journals = home / "journals"
         self.workplaces = home / "work"

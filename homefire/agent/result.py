@@ -10,6 +10,7 @@ Does not cover: orders inside a text (`safety/taint.py` marks where it comes fro
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 
@@ -69,8 +70,8 @@ def binary_kind(data: bytes) -> str:
             return name
     if b"\0" in head:
         return "binary data"
-    try:
-        head[:-3].decode("utf-8") if len(data) > len(head) else head.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        return "binary data" if problem.start < len(head) - 4 else ""
+    try:  # a letter that the piece cuts is no error
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == len(data))
+    except UnicodeDecodeError:
+        return "binary data"
     return ""

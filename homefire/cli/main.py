@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ask": ("finding", "ask a question about what was taken in; the answer names its sources"),
     "knowledge": ("knowledge", "what was taken in: list, look, keep fresh, check, remove"),
     "policy": ("policy", "the rules of what may go in, and what they say of a text"),
+    "prompts": ("prompts", "what models are told: list, show, edit, compare, undo, render, pack, make shorter"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
     "tls": ("tls", "certificates for reaching this daemon from other machines"),
     "audit": ("keys", "the audit log: what was allowed, taken back, deleted, refused"),

@@ -574,3 +574,44 @@ class FolderNotGranted(ClientError):
     code = "folder_not_granted"
     status = 403
     default_step = "Grant it with: homefire tools allow write_file --folder FOLDER"
+
+
+class BadPrompt(ClientError):
+    """A prompt is not written as the language of prompts wants it, takes more than it may, or was given wrong values."""
+
+    code = "bad_prompt"
+    default_step = "docs/agent.md describes the language of prompts."
+
+
+class UnknownPrompt(ClientError):
+    """There is no prompt of this name, or no such version of it."""
+
+    code = "unknown_prompt"
+    status = 404
+    default_step = "See the prompts with: homefire prompts list"
+
+
+class PromptBound(ClientError):
+    """The built-in model was trained with exactly these words; with others it would answer worse, and nothing would say so."""
+
+    code = "prompt_bound"
+    status = 409
+    default_step = "Give the role main to another model, whose prompts may be changed: homefire prompts list"
+
+
+class PromptConflict(ClientError):
+    """The prompt was changed by somebody else meanwhile, or one of this name is there already."""
+
+    code = "prompt_conflict"
+    status = 409
+    default_step = "Look at what is there with: homefire prompts show NAME"
+
+
+class PackRefused(ClientError):
+    """The pack of prompts is changed, damaged, unsigned, or signed by a key that nobody trusts here."""
+
+    code = "pack_refused"
+    status = 422
+    default_step = (
+        "Ask whoever made it for the key's fingerprint, compare it, then: homefire prompts unpack FILE --trust"
+    )

@@ -22,6 +22,7 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.knowledge.knowledge import Knowledge
+from homefire.prompts import Prompts
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
@@ -34,6 +35,7 @@ from homefire.server import key_routes as keyring
 from homefire.server import knowledge_routes as known
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
+from homefire.server import prompt_routes as worded
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server import tool_routes as grants
@@ -93,6 +95,7 @@ class Rooms:
     reading: reading.Reading | None = None
     agents: acts.Agents | None = None
     tools: grants.ToolRooms | None = None
+    prompts: Prompts | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -138,6 +141,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_engines(rooms),
         *_builds(rooms),
         *_policy(rooms),
+        *_prompts(rooms),
         *_conversations(rooms),
         *_knowledge(rooms),
         *_agents(rooms),
@@ -357,6 +361,26 @@ def _policy(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _prompts(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word (`paths.PROMPT_WORDS`) come before those with a name in its place."""
+    if rooms.prompts is None:
+        return []
+    own = worded.PromptRoutes(rooms.prompts, rooms.reading, rooms.identity.home, rooms.body_limit)
+    at, one = f"{AT}/prompts", f"{AT}/prompts/{{name}}"
+    return [
+        RouteRow("GET", at, "The prompts, Homefire's own too", own.list),
+        RouteRow("POST", f"{at}/pack", "Pack prompts to hand on", own.pack, worded.PackBody),
+        RouteRow("POST", f"{at}/unpack", "Take a pack in", own.unpack, worded.UnpackBody),
+        RouteRow("POST", f"{at}/compress", "Make a text shorter, and say what went", own.compress, worded.CompressBody),
+        RouteRow("GET", one, "One with its text and versions; version", own.show),
+        RouteRow("PUT", one, "A new version of it", own.edit, worded.EditBody),
+        RouteRow("DELETE", one, "Forget it with its versions", own.remove, status=204),
+        RouteRow("GET", f"{one}/diff", "Lines that differ between two versions; from, to", own.diff),
+        RouteRow("POST", f"{one}/rollback", "Put an earlier version in force", own.rollback, worded.RollbackBody),
+        RouteRow("POST", f"{one}/render", "Its text with these values", own.render, worded.RenderBody),
+    ]
+
+
 def _conversations(rooms: Rooms) -> list[RouteRow]:
     chats = talk.ConversationRoutes(
         rooms.conversations,
@@ -383,7 +407,9 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word (`paths.ROUTE_WORDS`) come before those with a name in its place."""
     own = known.KnowledgeRoutes(rooms.knowledge, rooms.body_limit)
     guard = None if rooms.gate is None else rooms.gate.guard
-    asking = reading.AskingRoutes(rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit)
+    asking = reading.AskingRoutes(
+        rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit, prompts=rooms.prompts
+    )
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),

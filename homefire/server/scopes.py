@@ -107,6 +107,7 @@ _CONVERSATION = f"{_AT}/conversations/{{id}}"
 _MODEL = f"{_AT}/models/{{name}}"
 _ENGINE = f"{_AT}/engines/{{name}}"
 _DOWNLOAD = f"{_AT}/downloads/{{id}}"
+_PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
 _RUN = f"{_AT}/agent/runs/{{id}}"
 
@@ -129,6 +130,16 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/policy/check": Right(EITHER),
     # The sender's own yes would be no question.
     f"POST {_AT}/policy/approve": Right(ADMIN, "policy question approved"),
+    **dict.fromkeys(
+        [f"GET {_AT}/prompts", f"GET {_PROMPT}", f"GET {_PROMPT}/diff", f"POST {_PROMPT}/render", f"POST {_AT}/prompts/compress"],
+        Right(CHAT),
+    ),
+    # What all of Homefire is told, and whose words it takes.
+    f"PUT {_PROMPT}": Right(ADMIN, "prompt changed"),
+    f"DELETE {_PROMPT}": Right(ADMIN, "prompt removed"),
+    f"POST {_PROMPT}/rollback": Right(ADMIN, "prompt changed back"),
+    f"POST {_AT}/prompts/pack": Right(ADMIN, "prompts packed"),
+    f"POST {_AT}/prompts/unpack": Right(ADMIN, "prompts unpacked"),
     f"DELETE {_CONVERSATION}": Right(CHAT, "conversation deleted"),
     **dict.fromkeys(
         ["GET /v1/models", "GET /v1/models/{model:path}", "GET /api/tags", "GET /api/ps", "POST /api/show",

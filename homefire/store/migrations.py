@@ -195,4 +195,13 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE messages ADD COLUMN run TEXT;
     CREATE UNIQUE INDEX messages_by_run ON messages (run) WHERE run IS NOT NULL;
     """,
+    # 15: prompts that a person wrote or changed (`current` 0: the package's own text is in force), and keys of packs.
+    """
+    CREATE TABLE prompts (name TEXT PRIMARY KEY, current INTEGER NOT NULL, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
+    CREATE TABLE prompt_versions (
+        name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, why TEXT NOT NULL, by TEXT NOT NULL,
+        base TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (name, version)
+    ) STRICT;
+    CREATE TABLE prompt_signers (key TEXT PRIMARY KEY, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
+    """,
 )

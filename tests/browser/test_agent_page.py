@@ -7,8 +7,10 @@ Does not cover: a model that acts (`tests/process`).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests.browser.scripted_house import ServedHouse, served
 from tests.browser.test_machine_page import FAULTS, PALE
 from tests.browser.test_page import ANSWER, field, focus_by_tab
 from tests.null.scripted_runs import SHOWN
+from tests.null.test_agent_doors import Whole
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
 expect = sync_api.expect
@@ -124,6 +127,7 @@ def test_stop_and_go_on(visit: Any, house: ServedHouse) -> None:
 
 async def interrupt(house: ServedHouse) -> None:
     """As if the daemon had ended: its runs stop where they are, its answers are marked."""
+    assert house.runs is not None
     await house.runs.die()
     await house.house.conversations.mark_interrupted()
 
@@ -168,6 +172,32 @@ def test_the_room_of_agents(visit: Any) -> None:
     row.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(f"[data-run={name}]")).to_have_count(0)
     faultless(page)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[ServedHouse]:
+    """A house with real runs. It outlives the pages that a test opens after it."""
+    with served(tmp_path / "home", Whole(tmp_path / "home")) as found:
+        yield found
+
+
+def test_a_real_run_writes_a_file_after_a_yes(real: ServedHouse, visit: Any, tmp_path: Path) -> None:
+    """A chain of three calls and an effect on a real journal, through the real boundary."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    real.do(real.house.call("PUT", "/homefire/v1/tools/write_file/grant", {"folders": [str(folder)], "ask": True}))
+    page = visit(to=real).page
+    effect = json.dumps({"path": str(folder / "a.txt"), "text": "hello"})
+    act(page, f'calculate {{"expression": "17*23"}}\ncalculate {{"expression": "391-1"}}\nwrite_file {effect}')
+    card = page.get_by_role("group", name="May it do exactly this?")
+    expect(card).to_contain_text(str(folder / "a.txt"))
+    assert not (folder / "a.txt").exists()
+    page.get_by_role("button", name="Yes, do this").click()
+    expect(page.locator(ANSWER)).to_have_attribute("data-state", "complete")
+    assert (folder / "a.txt").read_text("utf-8") == "hello"
+    page.get_by_text("Show its steps").click()
+    expect(page.locator(".run-call")).to_have_count(3)
+    expect(page.locator(".run-call").nth(1)).to_contain_text("390")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -35,6 +35,7 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import Paths, base_of
+from homefire.prompts import Prompts
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines
@@ -54,7 +55,7 @@ from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
 from homefire.server.tool_routes import ToolRooms
 from homefire.server.tuning_routes import TuningRooms
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, PromptRows, Store
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
@@ -325,6 +326,8 @@ async def house(
         await acts.acting.open()
     watched = Watched()
     gate = Gate(Guard(Policy(load_rules(None))), watched.metrics.count)
+    prompts = Prompts(PromptRows(store))
+    await prompts.open()
     rooms = Rooms(
         identity,
         authority,
@@ -339,6 +342,7 @@ async def house(
         gate=gate,
         builder=builder,
         knowledge=room,
+        prompts=prompts,
         reading=reading,
         agents=acts,
         tools=tools,

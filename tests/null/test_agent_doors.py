@@ -91,18 +91,26 @@ class Whole:
             no_walls=lambda: "no walls were found.",
         )
 
+    async def open(self) -> None:
+        """As the daemon does, from below."""
+        assert self.runs is not None and self.boundary is not None
+        await self.boundary.open()
+        await self.runs.open()
+
+    async def close(self) -> None:
+        assert self.runs is not None
+        await self.runs.close()
+
 
 def with_agents(home: Path, work: Work) -> None:
     whole = Whole(home)
 
     async def inner(house: House) -> None:
-        assert whole.runs is not None and whole.boundary is not None
-        await whole.boundary.open()
-        await whole.runs.open()
+        await whole.open()
         try:
             await work(house)
         finally:
-            await whole.runs.close()
+            await whole.close()
 
     at_home(home, inner, agents=whole)
 
