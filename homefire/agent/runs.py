@@ -363,6 +363,9 @@ class Runs:
         row = replace(row, state="running", resumes=row.resumes + 1)
         await self.rows.put(row)
         live = await self._wake(row)
+        if len(live.record.entries) > row.steps:  # it came forward since: no run that only ends daemons
+            live.row = replace(row, steps=len(live.record.entries), resumes=0)
+            await self.rows.put(live.row)
         if not live.record.entries:
             await live.record.add(Ordered(live.order.task, live.order.source))
         last = live.record.entries[-1].step
@@ -406,7 +409,7 @@ class Runs:
                 ended = await self._loop(live)
             except asyncio.CancelledError:
                 if not live.stopping:
-                    await self.rows.put(replace(live.view(), state="interrupted"))
+                    await self.rows.put(replace(live.view(), state="interrupted", resumes=0))
                     return
                 ended = Ended("stopped", "A person stopped it.")
             except HomefireError as problem:

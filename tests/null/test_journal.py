@@ -167,7 +167,12 @@ async def test_a_failed_flush_is_not_trusted(tmp_path: Path, monkeypatch: pytest
 async def test_a_group_shares_one_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, flushes = Journal.open(tmp_path / "j"), list[int]()
     real = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda file: (flushes.append(file), real(file))[1])
+
+    def flush(file: int) -> None:
+        flushes.append(file)
+        real(file)
+
+    monkeypatch.setattr(os, "fdatasync", flush)
     await asyncio.gather(*(journal.add(b"x") for _ in range(200)))
     assert len(journal) == 200
     assert len(flushes) <= 3

@@ -20,10 +20,11 @@ from homefire.agent.order import Order
 from homefire.agent.runs import MOST_RESUMES, RunsRules
 from homefire.agent.step import Ended, Ordered, Returned, Told
 from homefire.agent.tool import Context, Outcome
+from homefire.agent.tools import PlainTool
 from homefire.errors import FolderNotGranted, InvalidRequest, NotAsked, RunEnded, StoreDamaged, UnknownRun
 from homefire.paths import RunId
 from homefire.store import GrantRow, TimerRow
-from tests.null.agent_rig import KEY, plain, rig, task, under_way
+from tests.null.agent_rig import KEY, Rig, plain, rig, task, under_way
 from tests.null.looped import looped
 
 
@@ -104,6 +105,30 @@ async def test_a_start_takes_up_what_was_under_way_but_not_for_ever(tmp_path: Pa
 
 
 @looped
+async def test_a_run_that_only_ends_daemons_is_left_alone_after_some_starts(tmp_path: Path) -> None:
+    async with rig(tmp_path, SLOW) as made:
+        row = await made.runs.start(Order(task(("slow", {}))), KEY)
+        await under_way(made, row.id, 2)
+    starts = 0
+    for _ in range(MOST_RESUMES + 3):
+        made = Rig(tmp_path, [SLOW])
+        made.script = ()
+        made.runs._run = asleep  # type: ignore[method-assign,assignment] # as if the daemon died before its first step
+        await made.open()
+        row = await made.rows.get(row.id) or row
+        starts += row.state == "running"
+        for live in made.runs._live.values():
+            await live.record.close()
+        await made.timers.close()
+        made.store.close()
+    assert (starts, row.state, row.resumes) == (MOST_RESUMES, "interrupted", MOST_RESUMES)
+
+
+async def asleep(*_: object) -> None:
+    await asyncio.sleep(0)
+
+
+@looped
 async def test_a_damaged_journal_ends_its_run_and_stays(tmp_path: Path) -> None:
     async with rig(tmp_path, SLOW) as made:
         row = await made.runs.start(Order(task(("slow", {}))), KEY)
@@ -156,6 +181,7 @@ async def test_default_grants_come_once_and_what_is_revoked_stays_so(tmp_path: P
         await made.boundary.revoke(KEY, "calculate")
         assert "calculate" not in await made.runs.grants.ready(KEY, made.tools)
         changed = made.tools["read_file"]
+        assert isinstance(changed, PlainTool)
         made.tools["read_file"] = replace(changed, spec=replace(changed.spec, description="New words."))
         made.boundary.declare(made.tools["read_file"].spec)
         assert "read_file" in await made.runs.grants.ready(KEY, made.tools)

@@ -171,7 +171,9 @@ class _Parser:
 
     def _signed(self, depth: int) -> tuple[Fraction, bool]:
         if sign := self._take("-", "+"):
-            value, percent = self._signed(depth + 1) if depth < MOST_DEPTH else (Fraction(0), False)
+            if depth > MOST_DEPTH:
+                raise BadExpression("Too many signs.")
+            value, percent = self._signed(depth + 1)
             return (-value if sign == "-" else value), percent
         return self._power(depth)
 
@@ -202,13 +204,17 @@ class _Parser:
     def _one(self, depth: int) -> Fraction:
         token = self._peek()
         self.at += 1
+        if depth > MOST_DEPTH:
+            raise BadExpression("It is nested too deeply.")
         if token == "(":
             value = self.sum(depth + 1)
             if not self._take(")"):
                 raise BadExpression("A bracket is not closed.")
             return value
         if token == "√":
-            return _root(self._one(depth + 1) if depth < MOST_DEPTH else Fraction(0))
+            if depth > MOST_DEPTH:
+                raise BadExpression("Too many roots.")
+            return _root(self._one(depth + 1))
         if token in FUNCTIONS and self._peek() == "(":
             return _bounded(FUNCTIONS[token](self._one(depth + 1)))
         if token in _CONSTANTS:
