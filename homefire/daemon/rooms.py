@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import homefire
+from homefire.daemon.agent_loop import loops
+from homefire.daemon.agents import Agents, with_rooms
+from homefire.daemon.doors import make_doors
 from homefire.daemon.embedders import GRAPH, Embedders, prefixes
 from homefire.daemon.far_embedder import FarEmbedder
 from homefire.daemon.handed import (
@@ -76,7 +79,9 @@ from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
 from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.sandbox.choose import candidates, choose
+from homefire.sandbox.sandbox import Sandbox
 from homefire.server import Authority, Rooms, build_both, chatting
+from homefire.server.agent_routes import Agents as Doors
 from homefire.server.answering import Answering
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
@@ -88,6 +93,7 @@ from homefire.server.reach import Reach, try_reach
 from homefire.server.serving import GRACE_SECONDS, make_server
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
+from homefire.server.tool_routes import ToolRooms
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
 from homefire.store import Audit, Blobs, Conversations, Engines, Keys, PromptRows, Safety, Store
@@ -183,6 +189,9 @@ class Daemon:
         ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
+        self.agents: Agents  # `open` makes these three, once it is known whether walls hold
+        self.doors: Doors
+        self.tools: ToolRooms
         self.knowledge: Knowledge | None = None  # `open` makes it, once it is known whether walls hold
         self.rpc: Any = None  # loaded only where it is wanted
 
@@ -199,7 +208,9 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
-        hold = walls is not None and (await walls).sandbox.facts().tier == 1
+        chosen = (await walls).sandbox if walls is not None else None
+        hold = chosen is not None and chosen.facts().tier == 1
+        self._make_agents(chosen if hold else None)
         self._walls = hold and bool(
             self.settings.sandbox_models
         )  # before anything that an earlier daemon began goes on
@@ -217,6 +228,8 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        await self.agents.open()
+        await self.doors.acting.open()
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
@@ -244,6 +257,8 @@ class Daemon:
             knowledge=self.knowledge,
             reading=self._reading,
             prompts=self.prompts,
+            agents=self.doors,
+            tools=self.tools,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
@@ -252,15 +267,31 @@ class Daemon:
 
     def _reading(self, key: str, model: str) -> MainModel:
         """Who reads for this caller: a model of this name, or the one of the role main."""
-        spans = self.spans or NoSpans()
-        roles, meter = self.roles.roles, self.authority.meter
-        answering = Answering(self.keeper, self.library, self.far, roles, spans=spans, meter=meter)
+        return MainModel(self._answering(), self.keeper, lambda: model or self._default_model(), self._window, key)
 
-        def window(name: str) -> int:
-            offered = dict(self.far.offered())
-            return offered.get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+    def _answering(self) -> Answering:
+        spans, meter = self.spans or NoSpans(), self.authority.meter
+        return Answering(self.keeper, self.library, self.far, self.roles.roles, spans=spans, meter=meter)
 
-        return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+    def _window(self, name: str) -> int:
+        """A model's context window in tokens, as it is run here or elsewhere."""
+        answering = self._answering()
+        return dict(self.far.offered()).get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+
+    def _make_agents(self, walls: Sandbox | None) -> None:
+        make = loops(self._answering, self._window, self._default_model)
+        around = with_rooms(self.keeper, lambda: self.knowledge, lambda: walls)
+        self.agents = Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=make)
+        self.doors, self.tools = make_doors(
+            self.agents.runs,
+            self.agents.timers,
+            self.boundary,
+            lambda: self.agents.tools,
+            conversations=self.conversations,
+            authority=self.authority,
+            default_model=self._default_model,
+            no_walls=lambda: "" if walls is not None else "no walls hold on this machine (homefire doctor).",
+        )
 
     async def _open_knowledge(self, walls: bool) -> None:
         judge = Judged(Answering(self.keeper, self.library, roles=self.roles.roles), self.library)
@@ -314,6 +345,9 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
+        if hasattr(self, "agents"):
+            await self.doors.acting.close()
+            await self.agents.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()
