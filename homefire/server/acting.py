@@ -120,6 +120,10 @@ class Acting:
             if ended.done():
                 await self._runs.stop(key, run)
 
+    async def begin(self, order: Order, key: str) -> RunRow:
+        """Starts a run that belongs to no conversation."""
+        return await self._runs.start(replace(order, model=order.model or self._default_model()), key)
+
     async def start(
         self, order: Order, key: str, owner: str | None, place: Place
     ) -> tuple[RunRow, list[StoredMessage]]:

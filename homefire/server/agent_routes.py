@@ -149,7 +149,7 @@ class AgentRoutes:
         key, order = await self._whose(scope, {}), order_of(body)
         said: Sequence[StoredMessage] = ()
         if place is None:
-            row = await self._runs.start(order, key)
+            row = await self._acting.begin(order, key)
         else:
             row, said = await self._acting.start(order, key, principal_of(scope).owner, place)
         self._acting.hold(principal_of(scope), row.id)
