@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import homefire
+from homefire.daemon.agent_facts import KeptFacts
 from homefire.daemon.agent_loops import Loops
 from homefire.daemon.agents import Agents, with_rooms
 from homefire.daemon.doors import make_doors
@@ -59,6 +60,7 @@ from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
+from homefire.models.gguf import read_header
 from homefire.models.library import Library, Roles
 from homefire.models.origin import LateWeb
 from homefire.models.packages import Packages
@@ -280,10 +282,23 @@ class Daemon:
         vectors = PolicyVectors(Answering(self.keeper, self.library, roles=self.roles.roles), self.library, self.roles)
         loops = Loops(
             self._asked, self._window, self._default_model, partial(self.prompts.text, "homefire.agent"),
-            vectors=vectors, critic=self.critic,
+            vectors=vectors, critic=self.critic, facts=KeptFacts(self.paths.agent_facts, self._identity),
+            temperature=self._own_temperature,
         )  # fmt: skip
         around = with_rooms(self.keeper, lambda: self.knowledge, lambda: self._sandbox)
         return Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=loops)
+
+    def _identity(self, name: str) -> str:
+        with contextlib.suppress(HomefireError):
+            return " ".join(identity(self._asked().model(name)))
+        return ""
+
+    def _own_temperature(self, name: str) -> float | None:
+        """What a model's file says of how it wants to be sampled."""
+        with contextlib.suppress(HomefireError):
+            found = read_header(self._asked().model(name).path).keys.get("general.sampling.temp")
+            return float(found) if isinstance(found, int | float) else None
+        return None
 
     def _doors(self) -> tuple[AgentDoors, ToolRooms]:
         held = self._sandbox is not None and self._sandbox.facts().tier == 1
