@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import homefire
-from homefire.daemon.agent_loop import loops
+from homefire.daemon.agent_loops import Loops
 from homefire.daemon.agents import Agents, with_rooms
 from homefire.daemon.doors import make_doors
 from homefire.daemon.embedders import GRAPH, Embedders, prefixes
@@ -81,7 +81,8 @@ from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.sandbox.choose import candidates, choose
 from homefire.sandbox.sandbox import Sandbox
 from homefire.server import Authority, Rooms, build_both, chatting
-from homefire.server.agent_routes import Agents as Doors
+from homefire.server.acting import Acting
+from homefire.server.agent_routes import Agents as AgentDoors
 from homefire.server.answering import Answering
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
@@ -172,7 +173,7 @@ class Daemon:
         )
         self.guard = self._make_guard(settings)
         stored, self.prompts = Safety(self.store), Prompts(PromptRows(self.store))
-        # Agents act through these two; no tool is declared before there are agents.
+        # Agents act through these two.
         self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
         self.critic = Critic(
             Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
@@ -181,6 +182,7 @@ class Daemon:
             threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
             seconds=float(settings.safety_critic_seconds),
         )
+        self.acting = self._make_agents()
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -189,11 +191,10 @@ class Daemon:
         ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
-        self.agents: Agents  # `open` makes these three, once it is known whether walls hold
-        self.doors: Doors
-        self.tools: ToolRooms
+        self._sandbox: Sandbox | None = None
         self.knowledge: Knowledge | None = None  # `open` makes it, once it is known whether walls hold
         self.rpc: Any = None  # loaded only where it is wanted
+        self._acting: Acting | None = None
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
@@ -208,9 +209,8 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
-        chosen = (await walls).sandbox if walls is not None else None
-        hold = chosen is not None and chosen.facts().tier == 1
-        self._make_agents(chosen if hold else None)
+        self._sandbox = (await walls).sandbox if walls is not None else None
+        hold = self._sandbox is not None and self._sandbox.facts().tier == 1
         self._walls = hold and bool(
             self.settings.sandbox_models
         )  # before anything that an earlier daemon began goes on
@@ -228,8 +228,10 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
-        await self.agents.open()
-        await self.doors.acting.open()
+        await self.acting.open()
+        doors, tools = self._doors()
+        await doors.acting.open()
+        self._acting = doors.acting
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
@@ -257,8 +259,8 @@ class Daemon:
             knowledge=self.knowledge,
             reading=self._reading,
             prompts=self.prompts,
-            agents=self.doors,
-            tools=self.tools,
+            agents=doors,
+            tools=tools,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
@@ -267,31 +269,40 @@ class Daemon:
 
     def _reading(self, key: str, model: str) -> MainModel:
         """Who reads for this caller: a model of this name, or the one of the role main."""
-        return MainModel(self._answering(), self.keeper, lambda: model or self._default_model(), self._window, key)
+        answering = self._asked()
 
-    def _answering(self) -> Answering:
-        spans, meter = self.spans or NoSpans(), self.authority.meter
-        return Answering(self.keeper, self.library, self.far, self.roles.roles, spans=spans, meter=meter)
+        def window(name: str) -> int:
+            return self._window(answering.resolve(name))
+
+        return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+
+    def _make_agents(self) -> Agents:
+        vectors = PolicyVectors(Answering(self.keeper, self.library, roles=self.roles.roles), self.library, self.roles)
+        loops = Loops(
+            self._asked, self._window, self._default_model, partial(self.prompts.text, "homefire.agent"),
+            vectors=vectors, critic=self.critic,
+        )  # fmt: skip
+        around = with_rooms(self.keeper, lambda: self.knowledge, lambda: self._sandbox)
+        return Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=loops)
+
+    def _doors(self) -> tuple[AgentDoors, ToolRooms]:
+        held = self._sandbox is not None and self._sandbox.facts().tier == 1
+        return make_doors(
+            self.acting.runs, self.acting.timers, self.boundary, lambda: self.acting.tools,
+            conversations=self.conversations, authority=self.authority, default_model=self._default_model,
+            no_walls=lambda: "" if held else "no sandbox holds on this machine",
+        )  # fmt: skip
+
+    def _asked(self) -> Answering:
+        """Who answers the house's own requests, and far engines where an order names one."""
+        spans = self.spans or NoSpans()
+        return Answering(
+            self.keeper, self.library, self.far, self.roles.roles, spans=spans, meter=self.authority.meter
+        )  # fmt: skip
 
     def _window(self, name: str) -> int:
-        """A model's context window in tokens, as it is run here or elsewhere."""
-        answering = self._answering()
-        return dict(self.far.offered()).get(name) or self._spec(answering.model(answering.resolve(name)).name).context
-
-    def _make_agents(self, walls: Sandbox | None) -> None:
-        make = loops(self._answering, self._window, self._default_model)
-        around = with_rooms(self.keeper, lambda: self.knowledge, lambda: walls)
-        self.agents = Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=make)
-        self.doors, self.tools = make_doors(
-            self.agents.runs,
-            self.agents.timers,
-            self.boundary,
-            lambda: self.agents.tools,
-            conversations=self.conversations,
-            authority=self.authority,
-            default_model=self._default_model,
-            no_walls=lambda: "" if walls is not None else "no walls hold on this machine (homefire doctor).",
-        )
+        offered = dict(self.far.offered())
+        return offered.get(name) or self._spec(self._asked().model(name).name).context
 
     async def _open_knowledge(self, walls: bool) -> None:
         judge = Judged(Answering(self.keeper, self.library, roles=self.roles.roles), self.library)
@@ -345,9 +356,9 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
-        if hasattr(self, "agents"):
-            await self.doors.acting.close()
-            await self.agents.close()
+        if self._acting is not None:
+            await self._acting.close()
+        await self.acting.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()
