@@ -3,7 +3,7 @@
 | guard | without it | what it does |
 |---|---|---|
 | respond_tool | prose passes for an answer | an answer is a call of `respond`, prose is asked again, constrained |
-| constrain | a model that writes no call writes none | reasons freely first, then once more with one forced; announcing it is no answer |
+| constrain | a model that writes no call writes none | free first, then forced; announcing is no answer |
 | rescue | calls in another model's form are lost | reads them, and cuts off results the model invented |
 | prefilter | dozens of tools drown the task | shows the eight that fit |
 | repeats | the same call again and again | the second gives the first's result, the third is blocked and its tool withdrawn |
