@@ -20,6 +20,7 @@ from bench import (
     policy,
     quantize,
     retrieval,
+    rlm,
     router,
     sandbox,
     slots,
@@ -52,6 +53,7 @@ BENCHES = {
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
+    "rlm": rlm.measure,
 }
 
 
