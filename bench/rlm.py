@@ -1,6 +1,8 @@
-"""`bench rlm`: recursive reading with scripted leaves: calls with and without the early end, answers right with and without votes.
+"""`bench rlm`: recursive reading with scripted leaves: calls with and without the early end, answers with and without votes.
 
 Leaves read made texts and are wrong at a set rate, so that what the plan adds is measured apart from any model.
+`find` asks by the name that stands in the text, which FILTER puts first; `find_blind` by a name that no part has,
+so that only the word "code" is left to rank by, which six parts have.
 Promises: the same texts, questions and wrong answers for each way. Does not cover: how often a model is wrong; a model's time.
 """
 
@@ -23,28 +25,31 @@ RATES = (0.02, 0.1, 0.25)
 async def measure() -> Report:
     """Runs it."""
     report = Report("rlm", GOALS)
-    await _finding(report)
+    await _finding(report, False)
+    await _finding(report, True)
     for rate in RATES:
         await _counting(report, rate)
     await _overhead(report)
     return report
 
 
-async def _finding(report: Report) -> None:
+async def _finding(report: Report, blind: bool) -> None:
     calls: dict[bool, list[int]] = {True: [], False: []}
     right: dict[bool, list[bool]] = {True: [], False: []}
     for number in range(TEXTS):
         text, codes, _ = made_text(LINES, number)
-        for name, code in codes.items():
+        for at, (name, code) in enumerate(codes.items()):
+            asked = f"zzz{at}" if blind else name
             for early in (True, False):
-                reader = Reader(ScriptedLeaf(seed=number), Limits(), stop_early=early)
-                found = await reader.read(f"What is the code of {name}?", [("t", text.encode())], Plan("find", CHUNK))
+                reader = Reader(ScriptedLeaf(seed=number, names={asked: name}), Limits(), stop_early=early)
+                found = await reader.read(f"What is the code of {asked}?", [("t", text.encode())], Plan("find", CHUNK))
                 calls[early].append(found.calls)
                 right[early].append(found.answer == code)
+    what = "find_blind" if blind else "find"
     for early, name in ((True, "early"), (False, "whole")):
-        report.figures[f"find_{name}_calls"] = statistics.mean(calls[early])
-        report.figures[f"find_{name}_right_share"] = statistics.mean(right[early])
-    report.figures["find_calls_saved_share"] = 1 - sum(calls[True]) / sum(calls[False])
+        report.figures[f"{what}_{name}_calls"] = statistics.mean(calls[early])
+        report.figures[f"{what}_{name}_right_share"] = statistics.mean(right[early])
+    report.figures[f"{what}_calls_saved_share"] = 1 - sum(calls[True]) / sum(calls[False])
 
 
 async def _counting(report: Report, rate: float) -> None:

@@ -15,10 +15,11 @@ from homefire.agent.rlm import Said, Task
 
 @dataclass
 class ScriptedLeaf:
-    """`wrong`: the share of answers that are; `seen` the texts it was shown."""
+    """`wrong`: the share of answers that are; `names`: what a word of a question means; `seen` the texts it was shown."""
 
     wrong: float = 0.0
     seed: int = 0
+    names: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
 
     async def __call__(self, task: Task, question: str, text: str, attempt: int) -> Said:
@@ -29,6 +30,7 @@ class ScriptedLeaf:
         errs = dice.random() < self.wrong
         if task == "find":
             key = question.rsplit(" ", 1)[-1].strip("?")
+            key = self.names.get(key, key)
             found = re.search(rf"code of {key} is (\d+)", text)
             if errs:
                 return Said((str(dice.randrange(10**6)),), tokens)

@@ -33,7 +33,11 @@ async def scenario(folder: Path) -> None:
     rows[900] += f" {FACT}"
     text = "\n".join(rows).encode()
     settings = Settings(port=0, threads=1)
-    daemon = Daemon(paths, settings, listen(settings, paths))
+    with listen(settings, paths) as listening:
+        await reading(Daemon(paths, settings, listening), text)
+
+
+async def reading(daemon: Daemon, text: bytes) -> None:
     await daemon.open()
     try:
         answering = Answering(daemon.keeper, daemon.library, roles=daemon.roles.roles)
