@@ -123,6 +123,17 @@ class CollectionName(str):
         return super().__new__(cls, text)
 
 
+class RunId(str):
+    """The id of an agent's run: r and 16 hexadecimal digits. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> RunId:
+        if not re.fullmatch(r"r[0-9a-f]{16}", text):
+            raise InvalidRequest(f"Not the id of a run: {text[:80]!r}", param="run")
+        return super().__new__(cls, text)
+
+
 class PromptName(str):
     """A prompt's name: lower-case letters, digits, dots, dashes and underscores, at most 64; none that is a word of a route.
     What begins with `homefire.` is Homefire's own. Raises InvalidRequest."""
@@ -186,6 +197,8 @@ class Paths:
         self.engine_builds = home / "cache" / "engines"
         self.pack_key = home / "pack.key"
         self.volumes = home / "volumes"
+        self.journals = home / "journals"
+        self.workplaces = home / "work"
         self.indexes = home / "indexes"
         self.knowledge_owner = home / "knowledge-owner"
         self.ingest_log = self.logs / "ingest.log"
@@ -247,6 +260,18 @@ class Paths:
     def vector_index(self, number: int, embedder: Digest, generation: int) -> Path:
         """A collection's vectors by one embedder, whose tag has this sha256."""
         return self.collection_index(number) / "vectors" / f"{embedder[:16]}-{generation}"
+
+    def journal(self, run: RunId) -> Path:
+        """The folder of a run's steps."""
+        return self.journals / run
+
+    def results(self, run: RunId) -> Path:
+        """The folder of what a run's calls gave that is too long to show, and of binary results."""
+        return self.journals / run / "results"
+
+    def workplace(self, run: RunId) -> Path:
+        """A run's own folder, where no other was named."""
+        return self.workplaces / run
 
     def telemetry_day(self, day: date) -> Path:
         """Where the record of a day waits."""

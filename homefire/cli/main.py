@@ -29,6 +29,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "kept": ("residency", "KV caches of conversations, kept on the disk while their model is not in memory"),
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
+    "agent": ("agent", "have an agent do something: it thinks, calls tools, asks before anything risky"),
+    "tools": ("tools", "what agents can do here: list, show, allow, deny"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
     "ingest": ("knowledge", "take in a folder or a file, to be searched and asked about"),

@@ -165,6 +165,14 @@ class UnknownMessage(ClientError):
     status = 404
 
 
+class UnknownTool(ClientError):
+    """No tool of agents has this name."""
+
+    code = "unknown_tool"
+    status = 404
+    default_step = "See the tools with: homefire tools list"
+
+
 class UnknownKey(ClientError):
     """No key has this name."""
 
@@ -534,6 +542,38 @@ class BadArchive(ClientError):
 
     code = "bad_archive"
     default_step = "Export it again with: homefire knowledge export NAME FILE"
+
+
+class UnknownRun(ClientError):
+    """No run of an agent has this id, or it is another key's."""
+
+    code = "unknown_run"
+    status = 404
+    default_step = "See the runs with: homefire agent list"
+
+
+class RunEnded(ClientError):
+    """The run is over: nothing can be said to it, decided or resumed any more."""
+
+    code = "run_ended"
+    status = 409
+    default_step = "Begin another with: homefire agent TASK"
+
+
+class NotAsked(ClientError):
+    """Nobody was asked about this call, or it was decided already."""
+
+    code = "not_asked"
+    status = 409
+    default_step = "See what waits for you with: homefire agent show RUN"
+
+
+class FolderNotGranted(ClientError):
+    """A run would work in a folder that nobody granted to this key, or in one that no tool reaches."""
+
+    code = "folder_not_granted"
+    status = 403
+    default_step = "Grant it with: homefire tools allow write_file --folder FOLDER"
 
 
 class BadPrompt(ClientError):

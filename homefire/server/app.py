@@ -26,6 +26,7 @@ from homefire.prompts import Prompts, own_text
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import agent_routes as acts
 from homefire.server import asking_routes as reading
 from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
@@ -38,6 +39,7 @@ from homefire.server import prompt_routes as worded
 from homefire.server import read_routes as wholes
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
+from homefire.server import tool_routes as grants
 from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
@@ -92,6 +94,8 @@ class Rooms:
     tuning: TuningRooms | None = None
     knowledge: Knowledge | None = None
     reading: reading.Reading | None = None
+    agents: acts.Agents | None = None
+    tools: grants.ToolRooms | None = None
     prompts: Prompts | None = None
 
 
@@ -141,6 +145,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_prompts(rooms),
         *_conversations(rooms),
         *_knowledge(rooms),
+        *_agents(rooms),
         *_telemetry(rooms),
         *_trust(rooms),
         *_described(docs),
@@ -434,6 +439,34 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/export", "Write it into one file", own.export, known.CopyBody, STREAM),
         RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
+
+
+def _agents(rooms: Rooms) -> list[RouteRow]:
+    rows: list[RouteRow] = []
+    if rooms.agents is not None:
+        own = acts.AgentRoutes(rooms.agents, rooms.authority, _answering(rooms), rooms.body_limit)
+        at, one = f"{AT}/agent/runs", f"{AT}/agent/runs/{{id}}"
+        rows += [
+            RouteRow("POST", at, "Have an agent do something", own.start, acts.RunBody, status=201),
+            RouteRow("GET", at, "Runs of this key, newest first; limit, before", own.list),
+            RouteRow("GET", one, "One run, and what it waits for", own.get),
+            RouteRow("DELETE", one, "Forget a run and its steps", own.delete, status=204),
+            RouteRow("GET", f"{one}/steps", "Its steps, as JSON or as they happen; from, limit", own.steps),
+            RouteRow("POST", f"{one}/say", "Tell it something more", own.say, acts.SayBody),
+            RouteRow("POST", f"{one}/decide", "Yes, no or an answer to what it asks", own.decide, acts.DecideBody),
+            RouteRow("POST", f"{one}/stop", "Stop it", own.stop),
+            RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
+            RouteRow("GET", f"{AT}/agent/timers", "Timers that agents have set", own.timers),
+            RouteRow("DELETE", f"{AT}/agent/timers/{{id}}", "Put one away", own.put_away, status=204),
+        ]
+    if rooms.tools is not None:
+        tools, at = grants.ToolRoutes(rooms.tools, rooms.authority), f"{AT}/tools"
+        rows += [
+            RouteRow("GET", at, "What agents can do, and what this key may", tools.list),
+            RouteRow("PUT", f"{at}/{{name}}/grant", "Grant a tool", tools.grant, grants.GrantBody),
+            RouteRow("DELETE", f"{at}/{{name}}/grant", "Take it back", tools.revoke, status=204),
+        ]
+    return rows
 
 
 def _telemetry(rooms: Rooms) -> list[RouteRow]:

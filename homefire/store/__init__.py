@@ -13,6 +13,7 @@ from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
 from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
 from homefire.store.prompts import PromptRow, PromptRows, SignerRow, VersionRow
+from homefire.store.runs import NoteRow, RunRow, RunRows, TimerRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
@@ -32,9 +33,12 @@ __all__ = [
     "KeyRow",
     "Keys",
     "KnowledgeRows",
+    "NoteRow",
     "PieceRow",
     "PromptRow",
     "PromptRows",
+    "RunRow",
+    "RunRows",
     "Safety",
     "SessionRow",
     "SignerRow",
@@ -42,6 +46,7 @@ __all__ = [
     "Store",
     "StoredMessage",
     "TextRow",
+    "TimerRow",
     "VerdictRow",
     "VersionRow",
 ]
