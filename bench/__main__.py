@@ -23,6 +23,7 @@ from bench import (
     policy,
     quantize,
     retrieval,
+    rlm,
     router,
     sandbox,
     slots,
@@ -58,6 +59,7 @@ BENCHES = {
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
+    "rlm": rlm.measure,
 }
 
 

@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ingest": ("knowledge", "take in a folder or a file, to be searched and asked about"),
     "search": ("finding", "find places in what was taken in, by words, meaning or a pattern"),
     "ask": ("finding", "ask a question about what was taken in; the answer names its sources"),
+    "read": ("reading", "ask a question that takes all of a file or collection: count, list, compare, sum up"),
     "knowledge": ("knowledge", "what was taken in: list, look, keep fresh, check, remove"),
     "policy": ("policy", "the rules of what may go in, and what they say of a text"),
     "prompts": ("prompts", "what models are told: list, show, edit, compare, undo, render, pack, make shorter"),

@@ -22,7 +22,7 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.knowledge.knowledge import Knowledge
-from homefire.prompts import Prompts
+from homefire.prompts import Prompts, own_text
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
@@ -36,6 +36,7 @@ from homefire.server import knowledge_routes as known
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import prompt_routes as worded
+from homefire.server import read_routes as wholes
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server import tool_routes as grants
@@ -410,6 +411,14 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     asking = reading.AskingRoutes(
         rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit, prompts=rooms.prompts
     )
+    whole = wholes.ReadRoutes(
+        rooms.knowledge,
+        rooms.reading,
+        _answering(rooms),
+        words=own_text if rooms.prompts is None else rooms.prompts.text,
+        roles=rooms.models.roles.roles,
+        gate=rooms.gate,
+    )
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),
@@ -418,6 +427,7 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
         RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
+        RouteRow("POST", f"{AT}/read", "Answer from all of a text, however long", whole.read, wholes.ReadBody),
         RouteRow("GET", one, "One collection", own.show),
         RouteRow("PATCH", one, "Whether its folder is watched", own.keep_fresh, known.KeepFreshBody),
         RouteRow("DELETE", one, "Forget it; the folder stays as it is", own.remove, status=204),

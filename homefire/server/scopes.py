@@ -175,6 +175,7 @@ RIGHTS: dict[str, Right] = {
     ),
     # And `chat`: the route asks for it too.
     f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
+    f"POST {_AT}/read": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
     f"POST {_AT}/knowledge/import": Right(ADMIN, "collection imported"),
