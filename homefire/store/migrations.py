@@ -4,6 +4,8 @@ Promises: a migration that has landed is never edited; a new one is appended. `u
 Does not cover: moving back. A database written by a newer Homefire is refused, not guessed at.
 """
 
+from homefire.store.memory_schema import OF_CONVERSATIONS, SCHEMA
+
 MIGRATIONS: tuple[str, ...] = (
     # 1: keys and the page's sessions; only hashes of secrets are stored.
     """
@@ -170,4 +172,6 @@ MIGRATIONS: tuple[str, ...] = (
         place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)
     ) STRICT, WITHOUT ROWID;
     """,
+    # 13: memory: blocks, what is recalled, facts with their sources (`memory_schema.py`).
+    SCHEMA + OF_CONVERSATIONS,
 )
