@@ -16,6 +16,7 @@ from bench import (
     fit,
     ingest,
     kv,
+    memory,
     needles,
     policy,
     quantize,
@@ -52,6 +53,7 @@ BENCHES = {
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
+    "memory": memory.measure,
 }
 
 

@@ -14,6 +14,7 @@ Does not cover: other languages, real conversations.
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -337,13 +338,7 @@ class World:
         one, other = self._dice.sample(range(len(self.turns)), 2)
         named = self._say(one, f"{values['person']} is {job}, as I heard.")
         lives = self._say(other, self._dice.choice(WORDINGS["home"][0]).format(**values))
-        forms = tuple(
-            tuple(
-                form.replace("my {job}", "{job}").replace("our {job}", "{job}").replace("the {job}", "{job}")
-                for form in some
-            )
-            for some in MULTI
-        )
+        forms = tuple(tuple(re.sub(r"(?:my|our|the) \{job\}", "{job}", form) for form in some) for some in MULTI)
         self._ask("multi", half, forms, values, [named, lives])
 
     def _absent(self, half: str, place: int) -> None:

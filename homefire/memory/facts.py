@@ -112,7 +112,10 @@ def _insert(c: apsw.Connection, new: New) -> int:
     c.execute(
         "INSERT INTO memory_facts (key, text, digest, slot, negative, confidence, label, at, expires_at, seen) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-        (new.key, new.text, slots.digest(new.text), slots.slot(new.text), int(denies), new.confidence, new.label, new.at, expires),
+        (
+            new.key, new.text, slots.digest(new.text), slots.slot(new.text), int(denies), new.confidence, new.label, new.at,
+            expires,
+        ),
     )  # fmt: skip
     number = c.last_insert_rowid()
     enter(c, number)
@@ -166,8 +169,9 @@ def load(c: apsw.Connection, number: int, key: str) -> Fact:
         "SELECT other FROM memory_links WHERE fact = ? UNION SELECT fact FROM memory_links WHERE other = ?",
         (number, number),
     ).fetchall()
-    head = (*row[:3], bool(row[3]), *row[4:])
-    return Fact(*head, tuple(Source(*each) for each in found), tuple(int(str(each[0])) for each in links))
+    head: Any = (*row[:3], bool(row[3]), *row[4:])
+    sources = tuple(Source(*each) for each in found)
+    return Fact(*head, sources=sources, links=tuple(int(str(each[0])) for each in links))
 
 
 def every(c: apsw.Connection, key: str, limit: int = 100_000) -> list[Fact]:

@@ -26,7 +26,7 @@ from homefire.store import Store
 
 FORM, VERSION = "homefire memory", 1
 LONGEST, MOST_QUERY, MOST_IMPORTED = 4_000, 10_000, 100_000
-EMBEDDED_AT_ONCE, NEAREST = 64, 100
+EMBEDDED_AT_ONCE, NEAREST, MOST_COUNTED = 64, 100, 20_000
 SOURCES = ("message", "step", "document", "person")
 
 
@@ -46,6 +46,8 @@ class Memory:
 
     def __init__(self, store: Store, embed: Embed = words_only, clock: Callable[[], float] = time.time) -> None:
         self._store, self._embed, self._clock = store, embed, clock
+        self._counts: dict[str, int] = {}
+        self._counted_at = 0
         self._near: dict[tuple[str, str], Near] = {}
 
     # -- archival
@@ -119,9 +121,16 @@ class Memory:
 
         def work(c: apsw.Connection) -> list[Recalled]:
             near = {} if made is None else self._nearest(c, key, made)
-            return search(c, Asked(rest, key, max(1, k), now, span, near, floor))
+            return search(c, Asked(rest, key, max(1, k), now, span, near, floor, self._counted(c)))
 
         return await self._store.read(work)
+
+    def _counted(self, c: apsw.Connection) -> dict[str, int]:
+        """How many entries have a word; forgotten when there are one in a hundred more than when it was counted."""
+        last = int(str(c.execute("SELECT coalesce(max(id), 0) FROM memory_entries").fetchall()[0][0]))
+        if last > self._counted_at * 1.01 or last < self._counted_at or len(self._counts) > MOST_COUNTED:
+            self._counts, self._counted_at = {}, last
+        return self._counts
 
     def _nearest(self, c: apsw.Connection, key: str, made: tuple[str, Sequence[bytes]]) -> dict[int, float]:
         tag, vectors = made

@@ -24,7 +24,7 @@ from homefire.memory import slots
 from homefire.memory.when import Span
 
 # Entries that the words of a question may bring; a word that more entries have says little and costs much.
-MOST_ROWS, CANDIDATES = 4_000, 200
+MOST_ROWS, CANDIDATES = 1_500, 100
 # What a question says about asking, not about the answer.
 ASKING = frozenset(
     [
@@ -64,10 +64,15 @@ ASKING = frozenset(
 )
 _ASKING = frozenset(word for each in ASKING for word in tokens(each))
 # An answer has to have this share of what the question asks for, weighted by rarity; a vector this near; see docs/log.md.
-FLOOR, NEAR = 0.45, 0.55
-MEANING, NAMED, TOGETHER, FACT, HOP = 0.9, 0.15, 0.1, 0.05, 0.6
+FLOOR, NEAR = 0.55, 0.55
+NAME, UNKNOWN = 1.0, 0.1
+LOOKED_AT, BEFORE, LED_BY, LED_NEAR = 30, 6, 2, 0.9
+# A time that fits is a part of the question that is answered.
+TIMED = 0.3
+MEANING, NAMED, TOGETHER, FACT, HOP = 0.9, 0.15, 0.1, 0.05, 0.98
 REPLACED = 0.5
 _DAY = 86_400.0
+NO_TIME = Span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +94,17 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question: `text` without the words of its time, `key` whose memory, `near` entries with their cosine (vectors)."""
+    """A question: `text` without the words of its time, `key` whose memory, `near` entries with their cosine (vectors),
+    `counts` how many entries have a word, kept from one question to the next."""
 
     text: str
     key: str
     k: int
     now: float
-    span: Span = Span()
+    span: Span = NO_TIME
     near: Mapping[int, float] = field(default_factory=dict)
     floor: float = FLOOR
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def search(c: apsw.Connection, asked: Asked) -> list[Recalled]:
@@ -105,12 +112,24 @@ def search(c: apsw.Connection, asked: Asked) -> list[Recalled]:
     wanted = content_words(asked.text)
     if not wanted and not asked.near and not asked.span:
         return []
-    weights = _weights(c, wanted)
+    weights = _weights(c, asked, wanted)
     found = _scored(c, asked, weights)
-    best = [one for one in found if one.score >= asked.floor or asked.near.get(one.entry, 0) >= NEAR]
+    names = [name.lower() for name in slots.names(asked.text)]
+    best = [one for one in found if one.why.get("words", 0) >= asked.floor or asked.near.get(one.entry, 0) >= NEAR]
+    best = [one for one in best[:LOOKED_AT] if _about(c, one, names)]
     if not best:
         return []
     return _with_hop(c, asked, best, weights)[: asked.k]
+
+
+def _about(c: apsw.Connection, one: Recalled, names: Sequence[str]) -> bool:
+    """Whether every name of the question stands in it or shortly before it: a sentence about somebody else is no answer."""
+    missing = [name for name in names if name not in one.text.lower()]
+    if not missing or one.kind == "fact":
+        return not missing
+    query = "SELECT text FROM memory_entries WHERE thread = ? AND id BETWEEN ? AND ?"
+    before = " ".join(row[0] for row in _all(c, query, (one.thread, one.entry - BEFORE, one.entry - 1))).lower()
+    return all(name in before for name in missing)
 
 
 def content_words(text: str) -> list[str]:
@@ -121,15 +140,25 @@ def content_words(text: str) -> list[str]:
     return found[:24]
 
 
-def _weights(c: apsw.Connection, wanted: Sequence[str]) -> dict[str, float]:
-    """How much each word says: the logarithm of how few entries have it. Words as FTS5's stemmer has them are counted."""
-    total = max(1, _one(c, "SELECT count(*) FROM memory_entries"))
-    return {word: math.log(1 + total / (1 + _count(c, word))) for word in wanted}
+def _weights(c: apsw.Connection, asked: Asked, wanted: Sequence[str]) -> dict[str, float]:
+    """How much each word says: the logarithm of how few entries have it; of a name more, for it says whose. A word that no entry
+    has cannot tell one from another and says little about whether there is an answer: people ask in other words. A name that no
+    entry has says that there is none."""
+    total = max(1, _one(c, "SELECT coalesce(max(id), 0) FROM memory_entries"))
+    named = {word for name in slots.names(asked.text) for word in tokens(name)}
+    found = {}
+    for word in wanted:
+        count = _count(c, asked, word)
+        weight = math.log(1 + total / (1 + count))
+        found[word] = weight * (NAME if word in named else UNKNOWN if not count else 1.0)
+    return found
 
 
-def _count(c: apsw.Connection, word: str) -> int:
-    query = "SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH ? LIMIT 20000)"
-    return _one(c, query, (_quoted(word),))
+def _count(c: apsw.Connection, asked: Asked, word: str) -> int:
+    if word not in asked.counts:
+        query = "SELECT count(*) FROM (SELECT 1 FROM memory_words WHERE memory_words MATCH ? LIMIT 20000)"
+        asked.counts[word] = _one(c, query, (_quoted(word),))
+    return asked.counts[word]
 
 
 def _scored(c: apsw.Connection, asked: Asked, weights: Mapping[str, float]) -> list[Recalled]:
@@ -148,7 +177,7 @@ def _by_words(c: apsw.Connection, asked: Asked, weights: Mapping[str, float]) ->
     chosen: list[str] = []
     rows = 0
     for word in sorted(weights, key=lambda each: -weights[each]):
-        count = _count(c, word)
+        count = _count(c, asked, word)
         if chosen and rows + count > MOST_ROWS:
             break
         rows += count
@@ -202,6 +231,7 @@ def _score(
     total = sum(weights.values())
     found = sorted(places_of(list(weights), text[:4000]))
     share = sum(weights[word] for word in {word for _, word in found}) / total if total else 0.0
+    share = TIMED + (1 - TIMED) * share if asked.span else share
     why = {"words": share, "meaning": MEANING * max(0.0, asked.near.get(entry, 0.0))}
     why["together"] = TOGETHER * proximity(list(weights), found, len(text)) if weights else 0.0
     why["named"] = NAMED * (len([name for name in named if name in text.lower()]) / len(named)) if named else 0.0
@@ -218,20 +248,21 @@ def _score(
 def _with_hop(c: apsw.Connection, asked: Asked, best: list[Recalled], weights: Mapping[str, float]) -> list[Recalled]:
     """Names in the best that the question lacks, asked for with the words that the best did not have: a second place that the
     first one leads to."""
-    first = best[0]
-    have = {word for _, word in places_of(list(weights), first.text)}
-    open_words = [word for word in weights if word not in have]
-    new = [name for name in slots.names(first.text) if name.lower() not in asked.text.lower()][:3]
-    if not open_words or not new:
-        return best
-    hop = replace(asked, text=" ".join([*open_words, *new]), span=Span(), near={}, k=asked.k)
-    wanted = content_words(hop.text)
-    more = [one for one in _scored(c, hop, _weights(c, wanted)) if one.score >= FLOOR]
+    first = [one for one in best[:LED_BY] if one.score >= LED_NEAR * best[0].score]
     merged = {one.entry: one for one in best}
-    for one in more[:10]:
-        lifted = replace(one, score=round(HOP * one.score + 0.4 * first.score, 6), why={**one.why, "hop": HOP})
-        if one.entry not in merged or merged[one.entry].score < lifted.score:
-            merged[one.entry] = lifted
+    for start in first:
+        have = {word for _, word in places_of(list(weights), start.text)}
+        open_words = [word for word in weights if word not in have]
+        new = [name for name in slots.names(start.text) if name.lower() not in asked.text.lower()][:3]
+        if not open_words or not new:
+            continue
+        hop = replace(asked, text=" ".join([*open_words, *new]), span=Span(), near={})
+        more = _scored(c, hop, _weights(c, hop, content_words(hop.text)))
+        named = [one for one in more if any(name in one.text for name in new) and one.why.get("words", 0) >= FLOOR]
+        for one in named[:2]:
+            lifted = replace(one, score=round(HOP * start.score, 6), why={**one.why, "hop": HOP})
+            if one.entry not in merged:
+                merged[one.entry] = lifted
     return sorted(merged.values(), key=lambda one: (-one.score, -one.at, one.entry))
 
 

@@ -1,7 +1,7 @@
 """What a statement is about, by form alone: its slot, whether it denies, the names in it, and the statements in a text.
 
-A slot is "whose | what": "My dentist is Dr Ames." and "my dentist is now Dr Ruiz" have one, "my | dentist". Statements of one slot
-with other words contradict each other.
+A slot is "whose | what": "My dentist is Dr Ames." and "my dentist is now Dr Ruiz" have one,
+"my | dentist". Statements of one slot with other words contradict each other.
 Promises: pure; a statement whose form is not known has no slot and contradicts nothing.
 Does not cover: other languages; contradictions that need the meaning.
 """
@@ -12,9 +12,11 @@ import hashlib
 import re
 from collections.abc import Iterator
 
+from homefire.index.query import STOP_WORDS
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-# A capital that begins no sentence, in a row of such words.
-_NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
+# Words with a capital, in a row; one alone that begins a sentence may be any word.
+_NAME = re.compile(r"\b[A-Z][^\W_]*(?:-[^\W_]+)*(?:\s+[A-Z][^\W_]*(?:-[^\W_]+)*)*")
 _NEGATIVE = re.compile(
     r"\b(?:not|no|never|none|nothing|nobody|cannot|\w+n't|without|stopped|any more|anymore)\b", re.IGNORECASE
 )
@@ -70,8 +72,18 @@ def digest(text: str) -> str:
 
 
 def names(text: str) -> list[str]:
-    """Names in it, each once."""
-    return list(dict.fromkeys(match[0] for match in _NAME.finditer(text)))
+    """Names in it, each once, without the 's of whose something is."""
+    found = []
+    for match in _NAME.finditer(text):
+        words = match[0].split()
+        begins = not text[: match.start()].strip() or text[: match.start()].rstrip()[-1] in ".!?"
+        if begins and (
+            words[0].lower() in STOP_WORDS or (len(words) == 1 and not text[match.end() :].startswith("'s"))
+        ):
+            words = words[1:]
+        if words and words != ["I"]:
+            found.append(" ".join(words))
+    return list(dict.fromkeys(found))
 
 
 def occurs(words: str, text: str) -> bool:
