@@ -19,6 +19,7 @@ from bench import (
     guardrails,
     ingest,
     kv,
+    memory,
     needles,
     policy,
     quantize,
@@ -58,6 +59,7 @@ BENCHES = {
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
+    "memory": memory.measure,
 }
 
 
