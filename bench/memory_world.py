@@ -86,12 +86,11 @@ SURNAMES = [
     "Seidel",
     "Thoma",
 ]
-TRADES = "plumber dentist electrician accountant gardener piano teacher|landlord|barber|vet|mechanic|roofer|tailor|optician|baker|lawyer|tutor|painter|locksmith|florist|carpenter"
 JOBS = (
-    TRADES.replace(" piano teacher", "|piano teacher")
-    .replace("plumber dentist electrician accountant gardener", "plumber|dentist|electrician|accountant|gardener")
-    .split("|")
-)
+    "plumber", "dentist", "electrician", "accountant", "gardener", "piano teacher", "landlord", "barber", "vet",
+    "mechanic", "roofer", "tailor", "optician", "baker", "lawyer", "tutor", "painter", "locksmith", "florist",
+    "carpenter",
+)  # fmt: skip
 PLACES = [
     "Lund",
     "Ghent",
