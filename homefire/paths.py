@@ -157,7 +157,7 @@ ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
 # What of a home cannot be rebuilt, beside the database and the blobs: folders of later rooms, files that a person wrote, and what
 # lets others in.
-KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
+KEPT_FOLDERS = ("volumes", "journals", "work", "traces", "skills")
 KEPT_FILES = ("config.toml", "policy.toml", "knowledge-owner")
 SECRET = ("keys", "secrets.toml", "pack.key", "tls")
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.

@@ -37,8 +37,10 @@ from homefire.agent.record import RunRecord, begun_and_lost, read_entries, waiti
 from homefire.agent.step import Answered, Called, Decided, Ended, Ending, Entry, Ordered, Returned, Told
 from homefire.agent.tool import Tool
 from homefire.errors import (
+    DiskFull,
     FolderNotGranted,
     HomefireError,
+    HomeNotWritable,
     InvalidRequest,
     NotAsked,
     RunEnded,
@@ -412,6 +414,13 @@ class Runs:
                     await self.rows.put(replace(live.view(), state="interrupted", resumes=0))
                     return
                 ended = Ended("stopped", "A person stopped it.")
+            except (
+                DiskFull,
+                HomeNotWritable,
+            ) as problem:  # of the journal: the run is whole, and goes on when the disk takes it
+                log.warning("the run %s is interrupted: %s", live.row.id, problem.message)
+                await self.rows.put(replace(live.view(), state="interrupted"))
+                return
             except HomefireError as problem:
                 ended = Ended("failed", f"{problem.message} {problem.next_step}".strip(), problem.code)
             except Exception as problem:  # a fault of ours in one run must not leave it running for ever

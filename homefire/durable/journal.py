@@ -147,6 +147,8 @@ class Journal:
             except OSError as problem:
                 self._broken = True
                 shown = from_os(problem, self.folder)
+                with contextlib.suppress(OSError):  # else the next write tries; what was refused is not to come back
+                    await asyncio.to_thread(self._cut_back)
                 for _, future in group:
                     if not future.done():
                         future.set_exception(shown)
@@ -156,12 +158,8 @@ class Journal:
                     future.set_result(begun + place)
 
     def _write(self, records: list[bytes]) -> None:
-        if self._broken:  # a failed fsync leaves the page cache in a state that no retry can trust
-            os.close(self._file)
-            self._file = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-            os.ftruncate(self._file, self._safe)
-            os.fsync(self._file)
-            self._broken = False
+        if self._broken:
+            self._cut_back()
         if self._safe >= self._most:
             self._begin_file(Head(self._count, self._chain))
         parts, chain = [], self._chain
@@ -177,6 +175,15 @@ class Journal:
         self._safe += len(data)
         self._count += len(records)
         self._chain = chain
+
+    def _cut_back(self) -> None:
+        # A failed fsync leaves the page cache in a state that no retry can trust.
+        file = os.open(self._path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        os.close(self._file)
+        self._file = file
+        os.ftruncate(file, self._safe)
+        os.fsync(file)
+        self._broken = False
 
     def _begin_file(self, head: Head) -> None:
         path = self.folder / f"{head.first:016d}.log"

@@ -7,6 +7,7 @@ Does not cover: HTTP.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from homefire.agent.runs import MOST_RESUMES, RunsRules
 from homefire.agent.step import Ended, Ordered, Returned, Told
 from homefire.agent.tool import Context, Outcome
 from homefire.agent.tools import PlainTool
-from homefire.errors import FolderNotGranted, InvalidRequest, NotAsked, RunEnded, StoreDamaged, UnknownRun
+from homefire.errors import DiskFull, FolderNotGranted, InvalidRequest, NotAsked, RunEnded, StoreDamaged, UnknownRun
 from homefire.paths import RunId
 from homefire.store import GrantRow, TimerRow
 from tests.null.agent_rig import KEY, Rig, plain, rig, task, under_way
@@ -234,6 +235,38 @@ async def test_a_run_begins_another_with_a_share_and_not_too_deep(tmp_path: Path
         row = await made.runs.start(Order(deep), KEY)
         found, _ = await made.runs.finished(KEY, row.id)
         assert "no further" in found.answer
+
+
+@looped
+async def test_a_full_disk_interrupts_a_run_and_it_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    async def act(arguments: Mapping[str, Any], context: Context) -> Outcome:
+        did.append(context.call)
+        return Outcome("ok", "done")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def fill(arguments: Mapping[str, Any], context: Context) -> Outcome:
+        monkeypatch.setattr("homefire.durable.journal._flush", full)
+        return Outcome("ok", "filled")
+
+    tools = plain("act", act, "write", idempotent=False), plain("fill", fill, "write")
+    async with rig(tmp_path, *tools) as made:
+        row = await made.runs.start(Order(task(("act", {}), ("fill", {}), ("act", {}))), KEY)
+        row, _ = await made.runs.finished(KEY, row.id)
+        assert row.state == "interrupted"
+        with pytest.raises(DiskFull):
+            await made.runs.start(Order("[]"), KEY)
+        monkeypatch.undo()
+        made.tools["fill"] = plain("fill", act, "write")
+        await made.runs.resume(KEY, row.id)
+        row, _ = await made.runs.finished(KEY, row.id)
+        assert row.ending == "answered"
+        assert did == ["c0", "c1", "c2"]
 
 
 def test_an_order_is_checked() -> None:
