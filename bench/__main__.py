@@ -8,12 +8,15 @@ import sys
 from typing import Any
 
 from bench import (
+    agent,
+    ask,
     auth,
     crash,
     engine,
     fair,
     fetch,
     fit,
+    guardrails,
     ingest,
     kv,
     memory,
@@ -34,7 +37,10 @@ from homefire.cli.main import show_error
 from homefire.errors import HomefireError
 
 BENCHES = {
+    "agent": agent.measure,
+    "guardrails": guardrails.measure,
     "start": start.measure,
+    "ask": ask.measure,
     "auth": auth.measure,
     "router": router.measure,
     "slots": slots.measure,
@@ -66,10 +72,14 @@ def main() -> int:
     parser.add_argument(
         "--tokens", type=int, default=needles.TOKENS, help="needles: size of the haystack, four bytes each"
     )
+    parser.add_argument("--runs", type=int, default=guardrails.RUNS, help="guardrails: how often each scenario is run")
     options = parser.parse_args()
-    given: dict[str, Any] = {"needles": {"tokens": options.tokens}, "retrieval": {"peers": options.peers}}.get(
-        options.name, {}
-    )
+    choices: dict[str, dict[str, Any]] = {
+        "needles": {"tokens": options.tokens},
+        "retrieval": {"peers": options.peers},
+        "guardrails": {"runs": options.runs},
+    }
+    given = choices.get(options.name, {})
     try:
         report: Report = asyncio.run(BENCHES[options.name](**given))
     except HomefireError as problem:

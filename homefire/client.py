@@ -117,7 +117,8 @@ class Homefire:
 
         timeout = httpx2.Timeout(TIMEOUT_SECONDS, read=ANSWER_SECONDS)
         try:
-            with self._http.stream(method, path, json=body, timeout=timeout) as response:
+            wanted = {"accept": "text/event-stream"}  # of a route that has JSON too
+            with self._http.stream(method, path, json=body, headers=wanted, timeout=timeout) as response:
                 if response.status_code >= 400:
                     response.read()
                     raise _error_of(response)

@@ -123,6 +123,35 @@ class CollectionName(str):
         return super().__new__(cls, text)
 
 
+class RunId(str):
+    """The id of an agent's run: r and 16 hexadecimal digits. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> RunId:
+        if not re.fullmatch(r"r[0-9a-f]{16}", text):
+            raise InvalidRequest(f"Not the id of a run: {text[:80]!r}", param="run")
+        return super().__new__(cls, text)
+
+
+class PromptName(str):
+    """A prompt's name: lower-case letters, digits, dots, dashes and underscores, at most 64; none that is a word of a route.
+    What begins with `homefire.` is Homefire's own. Raises InvalidRequest."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> PromptName:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", text) or ".." in text or text in PROMPT_WORDS:
+            raise InvalidRequest(
+                f"Not a prompt's name: {text[:80]!r}",
+                "Use lower-case letters, digits, dots, dashes and underscores, at most 64.",
+                param="name",
+            )
+        return super().__new__(cls, text)
+
+
+# Words that stand in a prompt's place in a route.
+PROMPT_WORDS = frozenset({"pack", "unpack", "compress"})
 # What stands where a collection's name would (`server/knowledge_routes.py`).
 ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 
@@ -130,7 +159,7 @@ ROUTE_WORDS = frozenset({"ask", "import", "ingest", "jobs", "search"})
 # lets others in.
 KEPT_FOLDERS = ("volumes", "journals", "traces", "skills")
 KEPT_FILES = ("config.toml", "policy.toml", "knowledge-owner")
-SECRET = ("keys", "secrets.toml", "tls")
+SECRET = ("keys", "secrets.toml", "pack.key", "tls")
 # sun_path holds 108 bytes on Linux, 104 on macOS, with the closing zero.
 _SOCKET_PATH_LIMIT = 100
 
@@ -166,7 +195,10 @@ class Paths:
         self.tls_key = self.tls / "key.pem"
         self.graphs = home / "cache" / "graphs"
         self.engine_builds = home / "cache" / "engines"
+        self.pack_key = home / "pack.key"
         self.volumes = home / "volumes"
+        self.journals = home / "journals"
+        self.workplaces = home / "work"
         self.indexes = home / "indexes"
         self.knowledge_owner = home / "knowledge-owner"
         self.ingest_log = self.logs / "ingest.log"
@@ -228,6 +260,18 @@ class Paths:
     def vector_index(self, number: int, embedder: Digest, generation: int) -> Path:
         """A collection's vectors by one embedder, whose tag has this sha256."""
         return self.collection_index(number) / "vectors" / f"{embedder[:16]}-{generation}"
+
+    def journal(self, run: RunId) -> Path:
+        """The folder of a run's steps."""
+        return self.journals / run
+
+    def results(self, run: RunId) -> Path:
+        """The folder of what a run's calls gave that is too long to show, and of binary results."""
+        return self.journals / run / "results"
+
+    def workplace(self, run: RunId) -> Path:
+        """A run's own folder, where no other was named."""
+        return self.workplaces / run
 
     def telemetry_day(self, day: date) -> Path:
         """Where the record of a day waits."""

@@ -126,6 +126,13 @@ class Settings:
     safety_critic_risk: int = _row(6, "Risk from which on a plan goes to the critic in the mode full.", 1, 1000)
     safety_critic_seconds: int = _row(60, "How long the critic may take; no verdict is no approval.", 1, 3600)
     approval_seconds: int = _row(600, "How long a question about an effect waits, and an approval counts.", 10, 86_400)
+    agent_resume: int = _row(
+        1, "1: runs of agents that were under way go on at the next start; 0: when asked to.", 0, 1
+    )
+    agent_tool_seconds: int = _row(60, "How long a tool of an agent may take that names no other time.", 1, 3600)
+    agent_search_url: str = _row(
+        "", "Address of a search engine for web_search, with {query} (SearXNG with &format=json); empty: there is none."
+    )
     far_connections: int = _row(64, "Requests that one far engine is sent at once; more wait here.", 1, 10_000)
     far_first_seconds: int = _row(120, "How long a far engine may take to its first token.", 1, 86_400)
     otel_endpoint: str = _row(
@@ -148,6 +155,9 @@ class Settings:
     )
     knowledge_store: str = _row(
         "", "A PostgreSQL server that keeps texts and indexes (postgresql://USER@HOST/DB); empty: this machine does."
+    )
+    knowledge_embedder: str = _row(
+        "", "An embedding model of a granted engine elsewhere (ENGINE/model): it is sent what is ingested and asked."
     )
     ingest_cluster: str = _row(
         "",

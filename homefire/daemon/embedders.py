@@ -28,6 +28,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from homefire.daemon.far_embedder import FarEmbedder
 from homefire.daemon.handed import identity
 from homefire.engines.builds import processor_mark
 from homefire.engines.engine import Engine
@@ -71,7 +72,7 @@ class Verdict:
 
 class Embedders:
     """An `Embed` for knowledge. One event loop owns it. `folder` keeps graphs and verdicts; `build` names the build of
-    llama.cpp; `walls`: whether the child that makes a graph runs behind them."""
+    llama.cpp; `walls`: whether the child that makes a graph runs behind them; `far`: a model elsewhere that a person prefers."""
 
     def __init__(
         self,
@@ -82,7 +83,9 @@ class Embedders:
         *,
         build: Callable[[], str],
         walls: Callable[[], bool],
+        far: FarEmbedder | None = None,
     ) -> None:
+        self._far = far
         self._keeper, self._library, self._roles = keeper, library, roles
         self._folder, self._build, self._walls = folder, build, walls
         self._measuring: dict[str, asyncio.Task[None]] = {}
@@ -113,7 +116,7 @@ class Embedders:
     async def providers(self) -> Sequence[Provider]:
         """As `Embed.providers`. A model that was not measured yet is measured now, and is none until that is done: what it would
         make before might have to be made again."""
-        found: list[Provider] = []
+        found: list[Provider] = [] if self._far is None else await self._far.providers()
         for model in self._models():
             verdict = self._failed.get(model.name) or self.verdict(model)
             if verdict is None:
@@ -127,6 +130,8 @@ class Embedders:
 
     async def vectors(self, tag: str, texts: Sequence[str], urgent: bool) -> Sequence[bytes]:
         """As `Embed.vectors`. Raises UnknownModel for a tag that no model here has, and what `Keeper.ensure` raises."""
+        if self._far is not None and any(each.tag == tag for each in await self._far.providers()):
+            return await self._far.vectors(texts, urgent)
         names = ((name, model) for model in self._models() for name in (model.name + GRAPH, model.name))
         name = next((name for name, model in names if self._tag(model, name) == tag), None)
         if name is None:

@@ -23,7 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import homefire
-from homefire.daemon.embedders import GRAPH, Embedders
+from homefire.daemon.agent_loops import Loops
+from homefire.daemon.agents import Agents, with_rooms
+from homefire.daemon.doors import make_doors
+from homefire.daemon.embedders import GRAPH, Embedders, prefixes
+from homefire.daemon.far_embedder import FarEmbedder
 from homefire.daemon.handed import (
     SMALLEST_CONTEXT,
     Completed,
@@ -63,6 +67,7 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import ModelName, Paths, WorkerName, base_of, from_os
+from homefire.prompts import Prompts
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines, FarLimits
@@ -74,7 +79,10 @@ from homefire.residency.tuner import Tuner, is_trial
 from homefire.residency.tuning import Tuning
 from homefire.safety import Boundary, Critic, Guard, Policy, load_rules, mode_of
 from homefire.sandbox.choose import candidates, choose
+from homefire.sandbox.sandbox import Sandbox
 from homefire.server import Authority, Rooms, build_both, chatting
+from homefire.server.acting import Acting
+from homefire.server.agent_routes import Agents as AgentDoors
 from homefire.server.answering import Answering
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
@@ -86,9 +94,10 @@ from homefire.server.reach import Reach, try_reach
 from homefire.server.serving import GRACE_SECONDS, make_server
 from homefire.server.spans import NoSpans, OtelSpans
 from homefire.server.system_routes import Identity
+from homefire.server.tool_routes import ToolRooms
 from homefire.server.tuning_routes import TuningRooms
 from homefire.settings import Settings, open_secrets
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Safety, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, PromptRows, Safety, Store
 from homefire.supervision.leftovers import end_leftovers
 from homefire.supervision.restarts import Restarts
 from homefire.telemetry import Facts, Telemetry
@@ -146,10 +155,11 @@ class Daemon:
         far_limits = FarLimits(
             settings.far_connections, float(settings.far_first_seconds), float(settings.far_stall_seconds)
         )
-        self.embedders = Embedders(
-            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls
-        )
         self.far = FarEngines(Engines(self.store), open_secrets(settings.secrets, paths.secrets), far_limits)
+        self.embedders = Embedders(
+            self.keeper, self.library, self.roles, paths.graphs, build=self._build, walls=lambda: self._walls,
+            far=FarEmbedder(self.far, settings.knowledge_embedder, prefixes) if settings.knowledge_embedder else None,
+        )  # fmt: skip
         self.hook = restart_hook(settings.restart_hook, paths)
         self.restarts = Restarts(paths.restarts, self.hook)
         self.levers = Levers(self.keeper, GpuLimits(paths.gpu_limits), bool(settings.gpu_limits))
@@ -162,15 +172,17 @@ class Daemon:
             pulls=lambda: self.pulls.outcomes,
         )
         self.guard = self._make_guard(settings)
-        stored = Safety(self.store)
-        # Agents act through these two; no tool is declared before there are agents.
+        stored, self.prompts = Safety(self.store), Prompts(PromptRows(self.store))
+        # Agents act through these two.
         self.boundary = Boundary((), stored, (paths.home,), approval_seconds=float(settings.approval_seconds))
         self.critic = Critic(
             Completed(Answering(self.keeper, self.library, roles=self.roles.roles), self._default_model),
             stored,
+            partial(self.prompts.text, "homefire.critic"),
             threshold=settings.safety_critic_risk if self.guard.policy.mode == "full" else sys.maxsize,
             seconds=float(settings.safety_critic_seconds),
         )
+        self.acting = self._make_agents()
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -179,8 +191,10 @@ class Daemon:
         ))  # fmt: skip
         self._measuring: set[asyncio.Task[None]] = set()
         self._serving = self._walls = False
+        self._sandbox: Sandbox | None = None
         self.knowledge: Knowledge | None = None  # `open` makes it, once it is known whether walls hold
         self.rpc: Any = None  # loaded only where it is wanted
+        self._acting: Acting | None = None
 
     async def open(self) -> Any:
         """Opens the rooms from below; returns the ASGI application."""
@@ -195,7 +209,8 @@ class Daemon:
         await self.roles.open()
         await self.advice.open()
         await self.tuned.open()
-        hold = walls is not None and (await walls).sandbox.facts().tier == 1
+        self._sandbox = (await walls).sandbox if walls is not None else None
+        hold = self._sandbox is not None and self._sandbox.facts().tier == 1
         self._walls = hold and bool(
             self.settings.sandbox_models
         )  # before anything that an earlier daemon began goes on
@@ -203,6 +218,7 @@ class Daemon:
         await self.authority.open()
         await self.far.open()
         await self.boundary.open()
+        await self.prompts.open()
         await self.keeper.open()
         self.telemetry.open()
         await self.builder.open()
@@ -212,6 +228,10 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        await self.acting.open()
+        doors, tools = self._doors()
+        await doors.acting.open()
+        self._acting = doors.acting
         identity = Identity(
             self.url, self.paths.home, self._default_model, self.started, self._unready, self.listening.elsewhere
         )
@@ -238,6 +258,9 @@ class Daemon:
             builder=self.builder,
             knowledge=self.knowledge,
             reading=self._reading,
+            prompts=self.prompts,
+            agents=doors,
+            tools=tools,
         )
         app, inside = build_both(rooms)
         if self.settings.grpc_port:
@@ -246,15 +269,40 @@ class Daemon:
 
     def _reading(self, key: str, model: str) -> MainModel:
         """Who reads for this caller: a model of this name, or the one of the role main."""
-        spans = self.spans or NoSpans()
-        roles, meter = self.roles.roles, self.authority.meter
-        answering = Answering(self.keeper, self.library, self.far, roles, spans=spans, meter=meter)
+        answering = self._asked()
 
         def window(name: str) -> int:
-            offered = dict(self.far.offered())
-            return offered.get(name) or self._spec(answering.model(answering.resolve(name)).name).context
+            return self._window(answering.resolve(name))
 
         return MainModel(answering, self.keeper, lambda: model or self._default_model(), window, key)
+
+    def _make_agents(self) -> Agents:
+        vectors = PolicyVectors(Answering(self.keeper, self.library, roles=self.roles.roles), self.library, self.roles)
+        loops = Loops(
+            self._asked, self._window, self._default_model, partial(self.prompts.text, "homefire.agent"),
+            vectors=vectors, critic=self.critic,
+        )  # fmt: skip
+        around = with_rooms(self.keeper, lambda: self.knowledge, lambda: self._sandbox)
+        return Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=loops)
+
+    def _doors(self) -> tuple[AgentDoors, ToolRooms]:
+        held = self._sandbox is not None and self._sandbox.facts().tier == 1
+        return make_doors(
+            self.acting.runs, self.acting.timers, self.boundary, lambda: self.acting.tools,
+            conversations=self.conversations, authority=self.authority, default_model=self._default_model,
+            no_walls=lambda: "" if held else "no sandbox holds on this machine",
+        )  # fmt: skip
+
+    def _asked(self) -> Answering:
+        """Who answers the house's own requests, and far engines where an order names one."""
+        spans = self.spans or NoSpans()
+        return Answering(
+            self.keeper, self.library, self.far, self.roles.roles, spans=spans, meter=self.authority.meter
+        )  # fmt: skip
+
+    def _window(self, name: str) -> int:
+        offered = dict(self.far.offered())
+        return offered.get(name) or self._spec(self._asked().model(name).name).context
 
     async def _open_knowledge(self, walls: bool) -> None:
         judge = Judged(Answering(self.keeper, self.library, roles=self.roles.roles), self.library)
@@ -308,6 +356,9 @@ class Daemon:
         with contextlib.suppress(OSError):
             self.paths.address.unlink(missing_ok=True)
         await self.guard.close()
+        if self._acting is not None:
+            await self._acting.close()
+        await self.acting.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()

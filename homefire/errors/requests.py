@@ -188,6 +188,14 @@ class UnknownMessage(ClientError):
     status = 404
 
 
+class UnknownTool(ClientError):
+    """No tool of agents has this name."""
+
+    code = "unknown_tool"
+    status = 404
+    default_step = "See the tools with: homefire tools list"
+
+
 class UnknownKey(ClientError):
     """No key has this name."""
 
@@ -557,3 +565,76 @@ class BadArchive(ClientError):
 
     code = "bad_archive"
     default_step = "Export it again with: homefire knowledge export NAME FILE"
+
+
+class UnknownRun(ClientError):
+    """No run of an agent has this id, or it is another key's."""
+
+    code = "unknown_run"
+    status = 404
+    default_step = "See the runs with: homefire agent list"
+
+
+class RunEnded(ClientError):
+    """The run is over: nothing can be said to it, decided or resumed any more."""
+
+    code = "run_ended"
+    status = 409
+    default_step = "Begin another with: homefire agent TASK"
+
+
+class NotAsked(ClientError):
+    """Nobody was asked about this call, or it was decided already."""
+
+    code = "not_asked"
+    status = 409
+    default_step = "See what waits for you with: homefire agent show RUN"
+
+
+class FolderNotGranted(ClientError):
+    """A run would work in a folder that nobody granted to this key, or in one that no tool reaches."""
+
+    code = "folder_not_granted"
+    status = 403
+    default_step = "Grant it with: homefire tools allow write_file --folder FOLDER"
+
+
+class BadPrompt(ClientError):
+    """A prompt is not written as the language of prompts wants it, takes more than it may, or was given wrong values."""
+
+    code = "bad_prompt"
+    default_step = "docs/agent.md describes the language of prompts."
+
+
+class UnknownPrompt(ClientError):
+    """There is no prompt of this name, or no such version of it."""
+
+    code = "unknown_prompt"
+    status = 404
+    default_step = "See the prompts with: homefire prompts list"
+
+
+class PromptBound(ClientError):
+    """The built-in model was trained with exactly these words; with others it would answer worse, and nothing would say so."""
+
+    code = "prompt_bound"
+    status = 409
+    default_step = "Give the role main to another model, whose prompts may be changed: homefire prompts list"
+
+
+class PromptConflict(ClientError):
+    """The prompt was changed by somebody else meanwhile, or one of this name is there already."""
+
+    code = "prompt_conflict"
+    status = 409
+    default_step = "Look at what is there with: homefire prompts show NAME"
+
+
+class PackRefused(ClientError):
+    """The pack of prompts is changed, damaged, unsigned, or signed by a key that nobody trusts here."""
+
+    code = "pack_refused"
+    status = 422
+    default_step = (
+        "Ask whoever made it for the key's fingerprint, compare it, then: homefire prompts unpack FILE --trust"
+    )

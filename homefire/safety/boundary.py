@@ -142,6 +142,15 @@ class Boundary:
         """Loads the grants."""
         self._grants = {(row.key, row.tool): row for row in await self._stored.grants()}
 
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """Every tool that is declared, by name."""
+        return tuple(self._tools[name] for name in sorted(self._tools))
+
+    def held(self, key: str, tool: str) -> GrantRow | None:
+        """What this key may do with a tool, also where the tool has changed since."""
+        return self._grants.get((key, tool))
+
     def declare(self, tool: ToolSpec) -> None:
         """Takes a tool as it is now. A grant of an earlier form of it no longer counts."""
         self._tools[tool.name] = tool

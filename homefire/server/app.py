@@ -22,9 +22,11 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.knowledge.knowledge import Knowledge
+from homefire.prompts import Prompts
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
+from homefire.server import agent_routes as acts
 from homefire.server import asking_routes as reading
 from homefire.server import build_routes as forge
 from homefire.server import conversation_routes as talk
@@ -33,8 +35,10 @@ from homefire.server import key_routes as keyring
 from homefire.server import knowledge_routes as known
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
+from homefire.server import prompt_routes as worded
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
+from homefire.server import tool_routes as grants
 from homefire.server.answering import NO_SPANS, Answering
 from homefire.server.anthropic_routes import AnthropicRoutes
 from homefire.server.authority import Authority
@@ -89,6 +93,9 @@ class Rooms:
     tuning: TuningRooms | None = None
     knowledge: Knowledge | None = None
     reading: reading.Reading | None = None
+    agents: acts.Agents | None = None
+    tools: grants.ToolRooms | None = None
+    prompts: Prompts | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -134,8 +141,10 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_engines(rooms),
         *_builds(rooms),
         *_policy(rooms),
+        *_prompts(rooms),
         *_conversations(rooms),
         *_knowledge(rooms),
+        *_agents(rooms),
         *_telemetry(rooms),
         *_trust(rooms),
         *_described(docs),
@@ -352,6 +361,26 @@ def _policy(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _prompts(rooms: Rooms) -> list[RouteRow]:
+    """Routes with a fixed word (`paths.PROMPT_WORDS`) come before those with a name in its place."""
+    if rooms.prompts is None:
+        return []
+    own = worded.PromptRoutes(rooms.prompts, rooms.reading, rooms.identity.home, rooms.body_limit)
+    at, one = f"{AT}/prompts", f"{AT}/prompts/{{name}}"
+    return [
+        RouteRow("GET", at, "The prompts, Homefire's own too", own.list),
+        RouteRow("POST", f"{at}/pack", "Pack prompts to hand on", own.pack, worded.PackBody),
+        RouteRow("POST", f"{at}/unpack", "Take a pack in", own.unpack, worded.UnpackBody),
+        RouteRow("POST", f"{at}/compress", "Make a text shorter, and say what went", own.compress, worded.CompressBody),
+        RouteRow("GET", one, "One with its text and versions; version", own.show),
+        RouteRow("PUT", one, "A new version of it", own.edit, worded.EditBody),
+        RouteRow("DELETE", one, "Forget it with its versions", own.remove, status=204),
+        RouteRow("GET", f"{one}/diff", "Lines that differ between two versions; from, to", own.diff),
+        RouteRow("POST", f"{one}/rollback", "Put an earlier version in force", own.rollback, worded.RollbackBody),
+        RouteRow("POST", f"{one}/render", "Its text with these values", own.render, worded.RenderBody),
+    ]
+
+
 def _conversations(rooms: Rooms) -> list[RouteRow]:
     chats = talk.ConversationRoutes(
         rooms.conversations,
@@ -378,7 +407,9 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     """Routes with a fixed word (`paths.ROUTE_WORDS`) come before those with a name in its place."""
     own = known.KnowledgeRoutes(rooms.knowledge, rooms.body_limit)
     guard = None if rooms.gate is None else rooms.gate.guard
-    asking = reading.AskingRoutes(rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit)
+    asking = reading.AskingRoutes(
+        rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit, prompts=rooms.prompts
+    )
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),
@@ -398,6 +429,34 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("POST", f"{one}/export", "Write it into one file", own.export, known.CopyBody, STREAM),
         RouteRow("POST", f"{one}/verify", "Read every byte again", own.verify, shelf.VerifyBody, STREAM),
     ]
+
+
+def _agents(rooms: Rooms) -> list[RouteRow]:
+    rows: list[RouteRow] = []
+    if rooms.agents is not None:
+        own = acts.AgentRoutes(rooms.agents, rooms.authority, _answering(rooms), rooms.body_limit)
+        at, one = f"{AT}/agent/runs", f"{AT}/agent/runs/{{id}}"
+        rows += [
+            RouteRow("POST", at, "Have an agent do something", own.start, acts.RunBody, status=201),
+            RouteRow("GET", at, "Runs of this key, newest first; limit, before", own.list),
+            RouteRow("GET", one, "One run, and what it waits for", own.get),
+            RouteRow("DELETE", one, "Forget a run and its steps", own.delete, status=204),
+            RouteRow("GET", f"{one}/steps", "Its steps, as JSON or as they happen; from, limit", own.steps),
+            RouteRow("POST", f"{one}/say", "Tell it something more", own.say, acts.SayBody),
+            RouteRow("POST", f"{one}/decide", "Yes, no or an answer to what it asks", own.decide, acts.DecideBody),
+            RouteRow("POST", f"{one}/stop", "Stop it", own.stop),
+            RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
+            RouteRow("GET", f"{AT}/agent/timers", "Timers that agents have set", own.timers),
+            RouteRow("DELETE", f"{AT}/agent/timers/{{id}}", "Put one away", own.put_away, status=204),
+        ]
+    if rooms.tools is not None:
+        tools, at = grants.ToolRoutes(rooms.tools, rooms.authority), f"{AT}/tools"
+        rows += [
+            RouteRow("GET", at, "What agents can do, and what this key may", tools.list),
+            RouteRow("PUT", f"{at}/{{name}}/grant", "Grant a tool", tools.grant, grants.GrantBody),
+            RouteRow("DELETE", f"{at}/{{name}}/grant", "Take it back", tools.revoke, status=204),
+        ]
+    return rows
 
 
 def _telemetry(rooms: Rooms) -> list[RouteRow]:

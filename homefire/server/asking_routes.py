@@ -17,10 +17,11 @@ from msgspec import Meta
 from starlette.types import Receive, Scope, Send
 
 from homefire.errors import HomefireError, InvalidRequest, PackageMissing
-from homefire.knowledge.answer import Answerer, Event
+from homefire.knowledge.answer import Answerer, Event, Words
 from homefire.knowledge.knowledge import Knowledge
 from homefire.knowledge.needs import Complete
 from homefire.knowledge.search import Question
+from homefire.prompts import Prompts, own_text
 from homefire.safety import Guard
 from homefire.server.answering import Answering
 from homefire.server.knowledge_routes import Name, NarrowBody, narrowed, room_of
@@ -68,7 +69,10 @@ class AskingRoutes:
         answering: Answering,
         guard: Guard | None,
         body_limit: int,
+        *,
+        prompts: Prompts | None = None,
     ) -> None:
+        self._words = own_text if prompts is None else prompts.text
         self._room = room
         self._reading = reading
         self._answering = answering
@@ -93,7 +97,8 @@ class AskingRoutes:
 
         async def work() -> None:
             found = await room.find(asked)
-            answer = Answerer(reading(who, body.model or ""), self._screen).answer(body.question, found.found)
+            words = Words(self._words("homefire.answer"), self._words("homefire.answer.pilot"))
+            answer = Answerer(reading(who, body.model or ""), words, self._screen).answer(body.question, found.found)
             await _stream(send, answer, found.notes)
 
         await until_gone(work(), receive)

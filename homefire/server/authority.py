@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from homefire.errors import BadKey, BadLoginCode, InvalidRequest, MissingKey
+from homefire.errors import BadKey, BadLoginCode, InvalidRequest, MissingKey, UnknownKey
 from homefire.paths import KeyName, Paths, from_os
 from homefire.server.limiter import Limiter
 from homefire.server.open_work import End, OpenWork
@@ -181,6 +181,14 @@ class Authority:
         """The keys, with the last use as far as it is stored; `flush` stores it."""
         await self.flush()
         return await self._keys.all()
+
+    async def acts_as(self, name: str) -> str:
+        """The id under which a key has runs and grants of its own; "" for one with admin, which acts as the person of this
+        home. Raises UnknownKey."""
+        row = next((row for row in await self._keys.all() if row.name == name), None)
+        if row is None:
+            raise UnknownKey(f"There is no key named '{name[:80]}'.", param="key")
+        return "" if "admin" in row.rights.scopes else row.id
 
     async def audited(self, limit: int, before: int | None) -> list[AuditRow]:
         """The last entries of the audit log, newest first, what was refused until now among them."""

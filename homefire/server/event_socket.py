@@ -53,9 +53,9 @@ KEY_SECONDS, LAST_WORD_SECONDS = 5.0, 0.5
 MOST_CHATS = 16
 PROGRESS_SECONDS = 1.0
 NO_RIGHT, TOO_MUCH, DEFECT, GOING = 4401, 4429, 1011, 1001
-ENDED = ("done", "failed", "cancelled")
+ENDED = ("done", "failed", "cancelled", "ended", "interrupted")
 
-Feed = Literal["decisions", "residency", "sensors", "progress", "ingest", "tokens"]
+Feed = Literal["decisions", "residency", "sensors", "progress", "ingest", "runs", "tokens"]
 Id = Annotated[str, Meta(max_length=200)]
 
 
@@ -380,6 +380,7 @@ STREAMS = {
 POLLED = {
     "progress": ("/homefire/v1/downloads", "downloads", "id"),
     "ingest": ("/homefire/v1/knowledge/jobs", "jobs", "collection"),
+    "runs": ("/homefire/v1/agent/runs", "runs", "id"),
 }
 
 

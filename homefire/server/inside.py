@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -22,6 +22,8 @@ from homefire.server.scopes import Principal
 
 # Events of a stream that may wait for their reader; the route's work waits then.
 AHEAD = 4
+# What a client sends that wants events of a route that can answer in two ways.
+STREAM = ((b"accept", b"text/event-stream"),)
 
 
 class Inside:
@@ -61,7 +63,7 @@ class Inside:
 
         async def work() -> None:
             try:
-                await self._router(_scope(principal, method, path), _receiver(body), send)
+                await self._router(_scope(principal, method, path, STREAM), _receiver(body), send)
             finally:
                 with contextlib.suppress(asyncio.QueueFull):
                     ahead.put_nowait(None)
@@ -73,8 +75,9 @@ class Inside:
                     break
                 if (piece := await ahead.get()) is None:
                     break
-                name, _, data = piece.removeprefix(b"event: ").partition(b"\ndata: ")
-                yield name.decode(), data.rstrip()
+                fields = dict(line.partition(b": ")[::2] for line in piece.split(b"\n") if not line.startswith(b":"))
+                if b"data" in fields:  # else it only says that it lives
+                    yield fields[b"event"].decode(), fields[b"data"]
             await task
         finally:
             task.cancel()
@@ -99,7 +102,7 @@ def _receiver(body: Any) -> Receive:
     return receive
 
 
-def _scope(principal: Principal, method: str, path: str) -> Scope:
+def _scope(principal: Principal, method: str, path: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Scope:
     route, _, query = path.partition("?")
     return {
         "type": "http",
@@ -107,7 +110,7 @@ def _scope(principal: Principal, method: str, path: str) -> Scope:
         "path": unquote(route),
         "root_path": "",
         "query_string": query.encode(),
-        "headers": [],
+        "headers": headers,
         "path_params": {},
         "homefire.principal": principal,
     }

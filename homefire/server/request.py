@@ -90,6 +90,12 @@ def read_number(query: dict[str, str], name: str, default: float, low: float, hi
     return value
 
 
+def wants_events(scope: Scope) -> bool:
+    """Whether the client asks for a stream of events rather than for JSON, of a route that has both."""
+    found = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
+    return b"text/event-stream" in found and b"application/json" not in found
+
+
 async def _next_message(receive: Receive) -> Message:
     try:
         # Not wait_for: until Python 3.12 it loses a cancellation that comes together with the message.
@@ -158,10 +164,16 @@ async def begin_events(send: Send, kind: bytes = EVENTS, extra: Iterable[tuple[b
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
-async def send_event(send: Send, name: str, value: Any) -> None:
-    """Sends one named event."""
-    line = b"event: " + name.encode() + b"\ndata: " + _encode(value) + b"\n\n"
+async def send_event(send: Send, name: str, value: Any, mark: int | None = None) -> None:
+    """Sends one named event; `mark`: what a reader that comes again sends as Last-Event-ID."""
+    at = b"" if mark is None else b"id: %d\n" % mark
+    line = b"event: " + name.encode() + b"\n" + at + b"data: " + _encode(value) + b"\n\n"
     await send({"type": "http.response.body", "body": line, "more_body": True})
+
+
+async def send_alive(send: Send) -> None:
+    """Sends a comment, which every reader passes over, so that no side takes the other for dead."""
+    await send({"type": "http.response.body", "body": b": alive\n\n", "more_body": True})
 
 
 async def end_events(send: Send) -> None:

@@ -43,7 +43,20 @@ ASKED: dict[str, Callable[[Any], Asked]] = {
     "Knowledge/Search": lambda r: ("POST", f"{_AT}/knowledge/search", _given(r)),
     "Knowledge/Ask": lambda r: ("POST", f"{_AT}/knowledge/ask", _given(r)),
     "Knowledge/Remove": lambda r: ("DELETE", f"{_AT}/knowledge/{part(r.name)}", None),
+    "Agents/Start": lambda r: ("POST", f"{_AT}/agent/runs", _given(r)),
+    "Agents/List": lambda r: ("GET", f"{_AT}/agent/runs{_query(r, 'limit', 'before')}", None),
+    "Agents/Show": lambda r: ("GET", _run(r), None),
+    "Agents/Follow": lambda r: ("GET", f"{_run(r, '/steps')}{_query(r, 'from')}", None),
+    "Agents/Say": lambda r: ("POST", _run(r, "/say"), {"text": r.text}),
+    "Agents/Decide": lambda r: ("POST", _run(r, "/decide"), {"call": r.call, "yes": r.yes, "text": r.text}),
+    "Agents/Stop": lambda r: ("POST", _run(r, "/stop"), {}),
+    "Agents/Resume": lambda r: ("POST", _run(r, "/resume"), {}),
+    "Agents/Remove": lambda r: ("DELETE", _run(r), None),
 }
+
+
+def _run(request: Any, rest: str = "") -> str:
+    return f"{_AT}/agent/runs/{part(request.id)}{rest}"
 
 
 class Services:

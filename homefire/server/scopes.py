@@ -3,7 +3,9 @@
     chat       answers in every dialect, embeddings, conversations (a key without admin sees those that it began)
     models     what is installed and in memory: fetch, remove, load; sensors and counts
     knowledge  searching what was ingested, and reading it: every collection
-    agent, tools, processes   rooms to come; no route needs them yet
+    agent      runs of agents: those that this key began, with what is granted to it
+    tools      a yes to what an agent of this key wants to do
+    processes  a room to come; no route needs it yet
     admin      keys, links, engines elsewhere, files of this machine, the audit log; and everything above
 
 Promises: pure; rights come from this table and from what is stored of a key, never from a request; a route that is not in the
@@ -28,6 +30,8 @@ PAGE = ALL - {"admin"}
 CHAT: Needs = ("chat",)
 MODELS: Needs = ("models",)
 KNOWLEDGE: Needs = ("knowledge",)
+AGENT: Needs = ("agent",)
+TOOLS: Needs = ("tools",)
 EITHER: Needs = ("chat", "models")
 ANYBODY: Needs = SCOPES
 ADMIN: Needs = ("admin",)
@@ -103,7 +107,9 @@ _CONVERSATION = f"{_AT}/conversations/{{id}}"
 _MODEL = f"{_AT}/models/{{name}}"
 _ENGINE = f"{_AT}/engines/{{name}}"
 _DOWNLOAD = f"{_AT}/downloads/{{id}}"
+_PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
+_RUN = f"{_AT}/agent/runs/{{id}}"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
 RIGHTS: dict[str, Right] = {
@@ -124,6 +130,16 @@ RIGHTS: dict[str, Right] = {
     f"POST {_AT}/policy/check": Right(EITHER),
     # The sender's own yes would be no question.
     f"POST {_AT}/policy/approve": Right(ADMIN, "policy question approved"),
+    **dict.fromkeys(
+        [f"GET {_AT}/prompts", f"GET {_PROMPT}", f"GET {_PROMPT}/diff", f"POST {_PROMPT}/render", f"POST {_AT}/prompts/compress"],
+        Right(CHAT),
+    ),
+    # What all of Homefire is told, and whose words it takes.
+    f"PUT {_PROMPT}": Right(ADMIN, "prompt changed"),
+    f"DELETE {_PROMPT}": Right(ADMIN, "prompt removed"),
+    f"POST {_PROMPT}/rollback": Right(ADMIN, "prompt changed back"),
+    f"POST {_AT}/prompts/pack": Right(ADMIN, "prompts packed"),
+    f"POST {_AT}/prompts/unpack": Right(ADMIN, "prompts unpacked"),
     f"DELETE {_CONVERSATION}": Right(CHAT, "conversation deleted"),
     **dict.fromkeys(
         ["GET /v1/models", "GET /v1/models/{model:path}", "GET /api/tags", "GET /api/ps", "POST /api/show",
@@ -166,6 +182,18 @@ RIGHTS: dict[str, Right] = {
     f"DELETE {_COLLECTION}": Right(ADMIN, "collection removed"),
     f"PATCH {_COLLECTION}": Right(ADMIN, "collection's folder watched or not"),
     f"POST {_COLLECTION}/cancel": Right(ADMIN, "ingestion ended"),
+    **dict.fromkeys(
+        [f"POST {_AT}/agent/runs", f"GET {_AT}/agent/runs", f"GET {_RUN}", f"GET {_RUN}/steps", f"POST {_RUN}/say",
+         f"POST {_RUN}/stop", f"POST {_RUN}/resume", f"GET {_AT}/agent/timers",
+         f"DELETE {_AT}/agent/timers/{{id}}"],
+        Right(AGENT),
+    ),
+    f"DELETE {_RUN}": Right(AGENT, "agent's run removed"),
+    # A yes to an effect needs `tools` beside it: the route asks for it.
+    f"POST {_RUN}/decide": Right(AGENT, "agent's call decided"),
+    f"GET {_AT}/tools": Right(("agent", "tools")),
+    f"PUT {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool granted"),
+    f"DELETE {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool taken back"),
     # Names and states; addresses only for admin (`engine_routes.py`).
     f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),
@@ -205,6 +233,7 @@ MESSAGES: dict[str, str] = {
     "sensors": f"GET {_AT}/sensors/watch",
     "progress": f"GET {_AT}/downloads",
     "ingest": f"GET {_AT}/knowledge/jobs",
+    "runs": f"GET {_AT}/agent/runs",
 }
 
 

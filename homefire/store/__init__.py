@@ -12,6 +12,8 @@ from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
 from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
+from homefire.store.prompts import PromptRow, PromptRows, SignerRow, VersionRow
+from homefire.store.runs import NoteRow, RunRow, RunRows, TimerRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
 
 __all__ = [
@@ -31,12 +33,20 @@ __all__ = [
     "KeyRow",
     "Keys",
     "KnowledgeRows",
+    "NoteRow",
     "PieceRow",
+    "PromptRow",
+    "PromptRows",
+    "RunRow",
+    "RunRows",
     "Safety",
     "SessionRow",
+    "SignerRow",
     "SpaceRow",
     "Store",
     "StoredMessage",
     "TextRow",
+    "TimerRow",
     "VerdictRow",
+    "VersionRow",
 ]

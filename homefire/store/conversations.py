@@ -24,13 +24,14 @@ from homefire.store.database import Row, Store
 TITLE_LENGTH = 60
 UNDO_SECONDS = 600.0
 
-_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings, answered_by"
+_MESSAGE = "id, parent, role, content, model, state, error, created_at, usage, timings, answered_by, run"
 _CONVERSATION = "id, title, model, system, notice, created_at, updated_at"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One message. `usage`, `timings`, `error` and `answered_by` are the wire's objects (docs/api.md)."""
+    """One message. `usage`, `timings`, `error` and `answered_by` are the wire's objects (docs/api.md); `run`: the run of an agent
+    whose answer it is."""
 
     id: str
     parent_id: str | None
@@ -43,6 +44,7 @@ class StoredMessage:
     usage: dict[str, Any] | None
     timings: dict[str, Any] | None
     answered_by: dict[str, Any] | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,32 @@ class Conversations:
 
         await self._store.write(change)
 
+    async def bind(self, message_id: str, run: str) -> None:
+        """Says whose answer it is: that of a run of an agent."""
+        await self._store.write(lambda c: c.execute("UPDATE messages SET run = ? WHERE id = ?", (run, message_id)))
+
+    async def resume(self, run: str) -> tuple[str, StoredMessage] | None:
+        """The answer of a run that goes on reads `streaming` again. Gives its conversation and it; None if there is none."""
+
+        def change(c: apsw.Connection) -> tuple[str, StoredMessage] | None:
+            query = "UPDATE messages SET state = 'streaming', error = NULL WHERE run = ? AND state != 'complete'"
+            c.execute(query, (run,))
+            if c.changes() == 0:
+                return None
+            row = c.execute(f"SELECT conversation, {_MESSAGE} FROM messages WHERE run = ?", (run,)).fetchone()  # nosec B608 # our own columns
+            return None if row is None else (str(row[0]), _message(row[1:]))
+
+        return await self._store.write(change)
+
+    async def acting(self) -> tuple[tuple[str, str], ...]:
+        """Runs of agents whose answers have no end yet, each with its conversation's owner."""
+        query = (
+            "SELECT owner, run FROM messages JOIN conversations ON conversations.id = conversation "
+            "WHERE run IS NOT NULL AND state IN ('streaming', 'interrupted')"
+        )
+        rows = await self._store.read(lambda c: c.execute(query).fetchall())
+        return tuple((str(owner), str(run)) for owner, run in rows)
+
     async def mark_interrupted(self) -> int:
         """At start: answers that were streaming when the last daemon ended read `interrupted`. Returns how many."""
 
@@ -283,7 +311,7 @@ def _insert(c: apsw.Connection, conversation_id: str, message: StoredMessage) ->
         if c.execute(known, (message.parent_id, conversation_id)).fetchone() is None:
             raise UnknownMessage(f"The conversation has no message '{message.parent_id}'.", param="parent_id")
     c.execute(
-        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL)",  # nosec B608 # our own columns
+        f"INSERT INTO messages (conversation, {_MESSAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, NULL, NULL, NULL, NULL)",  # nosec B608 # our own columns
         (
             conversation_id,
             message.id,
@@ -318,10 +346,10 @@ def _load(c: apsw.Connection, conversation_id: str, owner: str | None) -> Conver
 
 
 def _message(row: Row) -> StoredMessage:
-    message_id, parent, role, content, model, state, error, created_at, *figures = row
+    message_id, parent, role, content, model, state, error, created_at, *figures, run = row
     usage, timings, by = map(_parsed, figures)
     return StoredMessage(
-        message_id, parent, role, content, model, state, _parsed(error), created_at, usage, timings, by
+        message_id, parent, role, content, model, state, _parsed(error), created_at, usage, timings, by, run
     )
 
 

@@ -520,12 +520,12 @@ class KnowledgeRows:
             found: dict[int, list[tuple[int, DocumentRow]]] = {}
             sql = (
                 f"SELECT collection, {_DOCUMENT} FROM documents WHERE text = ?"  # nosec B608 # our own words
-                f" AND collection IN ({_marks(collections)}){where} ORDER BY path, entry"
+                f" AND collection IN ({_marks(collections)}){where}"
             )
             for text in texts:
                 rows = [(row[0], DocumentRow(*row[1:])) for row in c.execute(sql, (text, *collections, *given))]
-                if rows:
-                    found[text] = rows
+                if rows:  # sorted here: for an ORDER BY path SQLite walks the whole collection by its index of paths
+                    found[text] = sorted(rows, key=lambda held: (held[1].path, held[1].entry))
             return found
 
         return await self._store.read(query)

@@ -172,6 +172,40 @@ MIGRATIONS: tuple[str, ...] = (
         place TEXT NOT NULL, row INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (place, row)
     ) STRICT, WITHOUT ROWID;
     """,
-    # 13: memory: blocks, what is recalled, facts with their sources (`memory_schema.py`).
+    # 13: runs of agents (their steps stand in journals), timers and notes that they left, and what was granted by default once.
+    """
+    CREATE TABLE runs (
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, state TEXT NOT NULL, ending TEXT NOT NULL,
+        answer TEXT NOT NULL, model TEXT NOT NULL, mode TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+        steps INTEGER NOT NULL, tokens INTEGER NOT NULL, conversation TEXT NOT NULL, parent TEXT NOT NULL,
+        "order" TEXT NOT NULL, resumes INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX runs_by_key ON runs (key, created_at DESC);
+    CREATE TABLE timers (
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, label TEXT NOT NULL, minutes REAL NOT NULL,
+        due_at REAL NOT NULL, state TEXT NOT NULL, created_at REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE notes (
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, run TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, label TEXT NOT NULL,
+        created_at REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX notes_by_key ON notes (key, created_at DESC);
+    CREATE TABLE granted_once (key TEXT NOT NULL, tool TEXT NOT NULL, pin TEXT NOT NULL, PRIMARY KEY (key, tool)) STRICT;
+    """,
+    # 14: an answer may be that of a run of an agent.
+    """
+    ALTER TABLE messages ADD COLUMN run TEXT;
+    CREATE UNIQUE INDEX messages_by_run ON messages (run) WHERE run IS NOT NULL;
+    """,
+    # 15: prompts that a person wrote or changed (`current` 0: the package's own text is in force), and keys of packs.
+    """
+    CREATE TABLE prompts (name TEXT PRIMARY KEY, current INTEGER NOT NULL, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
+    CREATE TABLE prompt_versions (
+        name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, why TEXT NOT NULL, by TEXT NOT NULL,
+        base TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (name, version)
+    ) STRICT;
+    CREATE TABLE prompt_signers (key TEXT PRIMARY KEY, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
+    """,
+    # 16: memory: blocks, what is recalled, facts with their sources (`memory_schema.py`).
     SCHEMA + OF_CONVERSATIONS,
 )

@@ -35,6 +35,7 @@ from homefire.models.sources import Places
 from homefire.models.wheels import Indexes
 from homefire.models.workshop import Workshop
 from homefire.paths import Paths, base_of
+from homefire.prompts import Prompts
 from homefire.residency import Keeper, KeeperRules
 from homefire.residency.builder import Around, Builder, Tried
 from homefire.residency.far import FarEngines
@@ -44,6 +45,7 @@ from homefire.residency.tuned import Tuned
 from homefire.residency.tuner import Tuner
 from homefire.safety import Guard, Policy, load_rules
 from homefire.server import Authority, Rooms, build_app
+from homefire.server.agent_routes import Agents
 from homefire.server.asking_routes import Reading
 from homefire.server.gate import Gate
 from homefire.server.holds import Holds
@@ -51,8 +53,9 @@ from homefire.server.metrics_routes import Watched
 from homefire.server.model_routes import ModelRooms
 from homefire.server.reach import Reach
 from homefire.server.system_routes import Identity
+from homefire.server.tool_routes import ToolRooms
 from homefire.server.tuning_routes import TuningRooms
-from homefire.store import Audit, Blobs, Conversations, Engines, Keys, Store
+from homefire.store import Audit, Blobs, Conversations, Engines, Keys, PromptRows, Store
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7373"
@@ -266,10 +269,12 @@ async def house(
     machine: Machine = MACHINE,
     knowledge: Callable[[Store, Paths], Knowledge] | None = None,
     reading: Reading | None = None,
+    agents: Callable[[Store, Conversations, Authority], tuple[Agents, ToolRooms]] | None = None,
 ) -> AsyncIterator[House]:
     """The application on `home`. `delay` and `fail_after` are the null engine's, `http` is the network for pulls (none), `reach`
     what is found of it; `look` finds the tools for builds (none), `machine` is the one that routes tell of;
-    `knowledge` makes the room of that name (none), `reading` the model that answers questions about it."""
+    `knowledge` makes the room of that name (none), `reading` the model that answers questions about it; `agents` makes runs and
+    tools (none)."""
     paths = Paths(home)
     paths.prepare()
     store = Store(paths.database)
@@ -316,8 +321,13 @@ async def house(
     room = knowledge(store, paths) if knowledge is not None else None
     if room is not None:
         await room.open()
+    acts, tools = agents(store, conversations, authority) if agents is not None else (None, None)
+    if acts is not None:
+        await acts.acting.open()
     watched = Watched()
     gate = Gate(Guard(Policy(load_rules(None))), watched.metrics.count)
+    prompts = Prompts(PromptRows(store))
+    await prompts.open()
     rooms = Rooms(
         identity,
         authority,
@@ -332,11 +342,16 @@ async def house(
         gate=gate,
         builder=builder,
         knowledge=room,
+        prompts=prompts,
         reading=reading,
+        agents=acts,
+        tools=tools,
     )
     try:
         yield House(home, build_app(rooms), rooms, store, conversations, keeper, authority, key, engines)
     finally:
+        if acts is not None:
+            await acts.acting.close()
         if room is not None:
             await room.close()
         await builder.close()

@@ -21,19 +21,20 @@ from homefire.errors import ContextOverflow
 from homefire.knowledge import answer as module
 from homefire.knowledge.answer import (
     ANSWER,
-    PILOT_SYSTEM,
-    SYSTEM,
     Answerer,
     Event,
+    Words,
     absent,
     framed,
     may_be_absent,
     plain,
 )
 from homefire.knowledge.found import Found
+from homefire.prompts import own_text
 from pilot.corpus import reading
 from tests.null import injection_cases
 
+WORDS = Words(own_text("homefire.answer"), own_text("homefire.answer.pilot"))
 OSLO = "The vault code of the Oslo office is 12345. Anna Berg set it in 2024."
 ROME = "The Rome office opened in 1999. Its rent is 2,340 euros."
 
@@ -81,7 +82,7 @@ def found(*texts: str) -> list[Found]:
 
 def ask(model: Model, question: str, passages: list[Found], screen: Screen | None = None) -> list[Event]:
     async def scenario() -> list[Event]:
-        return [event async for event in Answerer(model, screen).answer(question, passages)]
+        return [event async for event in Answerer(model, WORDS, screen).answer(question, passages)]
 
     events = asyncio.run(scenario())
     assert events[0].name == "passages" and events[-1].name == "done"
@@ -100,7 +101,11 @@ def test_an_answer() -> None:
     assert events[-1].data == {"found": True, "citations": 1, "removed": 1, "unsupported": ["It was set in 2023."],
                                "quoted": False, "cited": [1]}  # fmt: skip
     (system, text, most), rows = model.asked[0], events[0].data["passages"]
-    assert system == SYSTEM and most == ANSWER and text.endswith("Question: What is the vault code of the Oslo office?")
+    assert (
+        system == WORDS.chat
+        and most == ANSWER
+        and text.endswith("Question: What is the vault code of the Oslo office?")
+    )
     assert [(row["n"], row["path"]) for row in rows] == [(1, "f0.txt"), (2, "f1.txt")]
 
 
@@ -208,12 +213,12 @@ def test_plain_leaves_other_text_alone() -> None:
 
 
 def test_the_built_in_model_gets_the_form_it_was_trained_with() -> None:
-    assert PILOT_SYSTEM == reading.PROMPT and absent(reading.ABSENT)
+    assert WORDS.pilot == reading.PROMPT and absent(reading.ABSENT)
     model = Model(lambda text: "12345", 2048, built_in=True)
     events = ask(model, "What is the vault code of the Oslo office?", found(OSLO))
     assert model.asked == [
         (
-            PILOT_SYSTEM,
+            WORDS.pilot,
             f"{OSLO.partition(' Anna')[0]}\n\nQuestion: What is the vault code of the Oslo office?",
             module.PILOT_ANSWER,
         )

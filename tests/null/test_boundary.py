@@ -11,18 +11,22 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homefire.errors import AddressRefused, BadTool, EngineDied
+from homefire.prompts import own_text
 from homefire.safety.addresses import matches, read_url
 from homefire.safety.boundary import Boundary, Proposal, ToolSpec, Verdict
 from homefire.safety.critic import Critic, Plan, Step
 from homefire.safety.schema import Misfit, canonical, read_arguments
 from homefire.safety.taint import SOURCES, WORST, Label, joined, label
 from homefire.store import GrantRow, Safety, Store
+
+critic_role = partial(own_text, "homefire.critic")
 
 TEXT = {"type": "string", "maxLength": 1000}
 WRITE = ToolSpec(
@@ -464,7 +468,7 @@ PLAN = Plan(
 )
 def test_the_critic(tmp_path: Path, answer: Callable[[str], str], outcome: str) -> None:
     async def work(bench: Bench) -> None:
-        critic = Critic(Says(answer), bench.stored, threshold=6, now=lambda: bench.now)
+        critic = Critic(Says(answer), bench.stored, critic_role, threshold=6, now=lambda: bench.now)
         found = await critic.review(PLAN)
         assert (found.outcome, found.passed) == (outcome, outcome == "approved")
         row = (await bench.stored.verdicts())[0]
@@ -477,13 +481,15 @@ def test_the_critic_is_asked_from_its_threshold_on_and_not_for_ever(tmp_path: Pa
     async def work(bench: Bench) -> None:
         says = Says(lambda plan: json.dumps({"plan": plan, "verdict": "approve", "reason": ""}))
         small = Plan("Read", (Step("read", "read", {}),), PERSON)
-        assert (await Critic(says, bench.stored, threshold=2).review(small)).outcome == "below" and says.asked == []
+        assert (
+            await Critic(says, bench.stored, critic_role, threshold=2).review(small)
+        ).outcome == "below" and says.asked == []
         tainted = replace(small, label=WEB)
         assert (tainted.risk, tainted.digest != small.digest) == (2, True)
-        assert (await Critic(says, bench.stored, threshold=2).review(tainted)).outcome == "approved" and says.asked[
-            0
-        ].isascii()
-        slow = Critic(Says(says.answer, 5.0), bench.stored, threshold=1, seconds=0.01)
+        assert (
+            await Critic(says, bench.stored, critic_role, threshold=2).review(tainted)
+        ).outcome == "approved" and says.asked[0].isascii()
+        slow = Critic(Says(says.answer, 5.0), bench.stored, critic_role, threshold=1, seconds=0.01)
         assert (await slow.review(PLAN)).outcome == "failed"
 
     on(tmp_path, work)

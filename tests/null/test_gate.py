@@ -14,6 +14,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 
 from homefire.daemon.handed import Completed
 from homefire.errors import NoEmbeddingModel
+from homefire.prompts import own_text
 from homefire.safety import Critic, Guard, Policy, load_rules, semantic
 from homefire.safety import rules as rules_module
 from homefire.safety.critic import Plan, Step
@@ -31,6 +33,8 @@ from homefire.server.answering import Answering
 from homefire.server.gate import Gate
 from homefire.store import Safety
 from tests.null.rig import AT, House, at_home
+
+critic_role = partial(own_text, "homefire.critic")
 
 RULES = """
 [[rule]]
@@ -188,7 +192,9 @@ def test_the_critic_asks_the_model_that_answers(tmp_path: Path) -> None:
         answering = Answering(house.keeper, house.rooms.models.library, roles=house.rooms.models.roles.roles)
         asked = Completed(answering, house.rooms.identity.default_model)
         stored = Safety(house.store)
-        found = await Critic(asked, stored, threshold=1).review(Plan("Tidy up", (Step("rm", "run", {}),), label("web")))
+        found = await Critic(asked, stored, critic_role, threshold=1).review(
+            Plan("Tidy up", (Step("rm", "run", {}),), label("web"))
+        )
         assert (found.outcome, found.passed, len(house.engines)) == ("garbled", False, 1)
         row = (await stored.verdicts())[0]
         assert (row.critic, row.risk, row.outcome) == ("pilot", 12, "garbled")

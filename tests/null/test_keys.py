@@ -24,6 +24,7 @@ from homefire.server.limiter import Limiter, Window
 from homefire.server.scopes import NOBODY, PAGE, RIGHTS, SCOPES, Limits, Principal, read_scopes, right_of
 from homefire.store.database import connect
 from tests.null.rig import AT, Headers, House, at_home
+from tests.null.scripted_runs import scripted
 
 # Changes that admin alone may make, and that the audit log gets from elsewhere than the table: the row itself.
 WRITES_ITS_OWN = {f"POST {AT}/keys", f"POST {AT}/keys/{{name}}/rotate", f"DELETE {AT}/keys/{{name}}"}
@@ -61,7 +62,7 @@ def test_every_route_stands_in_the_table_of_rights_and_the_other_way_round(tmp_p
             ):
                 assert row.right.audit, f"{row.method} {row.path} leaves nothing in the audit log"
 
-    at_home(tmp_path, work)
+    at_home(tmp_path, work, agents=scripted([]))
 
 
 def test_a_route_that_nobody_entered_needs_admin() -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,32 @@ def test_pieces_labels_holders_and_filters(tmp_path: Path) -> None:
         assert await rows.document(one.id, "m!3") == held[2] and await rows.document(one.id, "zz") is None
         assert await rows.commit(one, 2, {}, [], [document("m", 1)]) == [], "entries go with their file"
         assert await rows.document(one.id, "m!3") is None
+
+    run(tmp_path, work)
+
+
+def test_finding_who_has_a_text_walks_no_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an order by path the planner prefers the index of paths, and reads all documents for each text."""
+    plans: list[str] = []
+
+    class Explaining:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def execute(self, sql: str, given: Any = ()) -> Any:
+            plans.extend(str(row[3]) for row in self._inner.execute("EXPLAIN QUERY PLAN " + sql, given))
+            return self._inner.execute(sql, given)
+
+    async def work(rows: KnowledgeRows) -> None:
+        one = await rows.start((await rows.create("one", b"/1")).id)
+        await rows.commit(one, 1, {}, [text(1)], [document("a", 1)])
+        read = Store._read
+        monkeypatch.setattr(Store, "_read", lambda self, query: read(self, lambda c: query(Explaining(c))))
+        for wanted in (Filter(), Filter(kind="text"), Filter(path="a*", language="python")):
+            assert await rows.holders([one.id], [1], wanted)
+        await rows.pieces([number_of(1, 1)], SHIFT, PIECE.size)
+        assert sum("documents_by_text (text=? AND collection=?" in plan for plan in plans) == 3, plans
+        assert not any("SCAN" in plan for plan in plans), plans
 
     run(tmp_path, work)
 

@@ -16,19 +16,21 @@ from pathlib import Path
 
 from homefire.daemon import Daemon
 from homefire.daemon.main_model import MainModel
-from homefire.knowledge.answer import Answerer, Event
+from homefire.knowledge.answer import Answerer, Event, Words
 from homefire.knowledge.found import Found
 from homefire.knowledge.gate import Gate, Grep, Slice, steps_for
 from homefire.knowledge.handles import FolderSources, Source
 from homefire.messages import ChatRequest, Message, Sampling
 from homefire.messages import Event as ModelEvent
 from homefire.paths import Paths
+from homefire.prompts import own_text
 from homefire.server.answering import Answering
 from homefire.server.listen import listen
 from homefire.settings import Settings
 from pilot.corpus import reading
 from tests.conftest import alive, wait_until
 
+WORDS = Words(own_text("homefire.answer"), own_text("homefire.answer.pilot"))
 ROUNDS = 15
 
 
@@ -76,7 +78,9 @@ def found(n: int, text: str) -> Found:
 
 async def asked(model: MainModel, question: str, texts: list[str]) -> tuple[str, dict[str, object], list[Event]]:
     """What was said, how it ended."""
-    events = [each async for each in Answerer(model).answer(question, [found(n, text) for n, text in enumerate(texts)])]
+    events = [
+        each async for each in Answerer(model, WORDS).answer(question, [found(n, text) for n, text in enumerate(texts)])
+    ]
     said = "".join(each.data["text"] for each in events if each.name == "token")
     return said, events[-1].data, events
 

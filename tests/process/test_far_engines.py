@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from homefire.client import Homefire
+from homefire.daemon.far_embedder import RETRY_SECONDS, FarEmbedder
 from homefire.engines.breaker import FAILURES
 from homefire.engines.far import Far, FarSpec
 from homefire.engines.far_wire import Address
@@ -405,6 +406,41 @@ def test_a_change_outlives_the_daemon_until_a_person_accepts_it(tmp_path: Path, 
         run(work())
     finally:
         store.close()
+
+
+def test_the_vectors_of_this_house(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person names an embedding model of an engine elsewhere: before the engine is granted it is sent nothing and there is no
+    embedder; then there is one, and it is asked again a while after it could not be."""
+    server, now = fake(kind), [1000.0]
+    store = Store(tmp_path / "homefire.db")
+    store.open()
+
+    async def work() -> None:
+        far = FarEngines(Engines(store), tmp_path / "secrets.toml")
+        await far.open()
+        one = FarEmbedder(far, "cloud/bert", lambda name: ("query: ", "passage: "), lambda: now[0])
+        assert await one.providers() == [], "it is not there"
+        monkeypatch.setattr(far_module, "_local", lambda row: False)
+        await far.add("cloud", server.url, kind, (), KEY)
+        quiet = int(server.count()["connections"])
+        assert await one.providers() == []
+        assert int(server.count()["connections"]) == quiet + 1, "the count itself, nothing else"
+        await far.grant("cloud")
+        server.fault("500", on="embed")
+        assert await one.providers() == []
+        server.fault()
+        assert await one.providers() == [], "not asked again at once"
+        now[0] += RETRY_SECONDS
+        (provider,) = await one.providers()
+        question, text = [(await one.vectors(["heron"], urgent))[0] for urgent in (True, False)]
+        assert len(question) == 4 * provider.width == len(text) and question != text, "each with its own prefix"
+        await far.close()
+
+    try:
+        run(work())
+    finally:
+        store.close()
+        server.kill()
 
 
 def test_a_proxy_does_not_get_what_is_meant_for_this_machine(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:

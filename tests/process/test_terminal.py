@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import pytest
 
@@ -32,10 +33,16 @@ PROGRAM = (
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
+class HasEnvironment(Protocol):
+    """Whatever says how its command line finds it."""
+
+    environment: dict[str, str]
+
+
 class Terminal:
     """A program in a pseudo-terminal."""
 
-    def __init__(self, daemon: RunningDaemon, *words: str) -> None:
+    def __init__(self, daemon: HasEnvironment, *words: str) -> None:
         self.seen = ""
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(

@@ -13,6 +13,7 @@ import "./style/thread.css";
 import "./style/models.css";
 import "./style/machine.css";
 import "./style/knowledge.css";
+import "./style/agent.css";
 
 beginSession();
 beginRoute();

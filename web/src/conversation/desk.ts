@@ -4,6 +4,7 @@
  * text that could not be sent goes back into the draft.
  * Does not cover: drawing. Errors are said through the toasts.
  */
+import { RunFollower } from "../agent/follower";
 import { drafts, forget, keep, readKept, samplings } from "../kept";
 import { dismiss, say, sayError } from "../page/toasts";
 import { Cell } from "../cell";
@@ -12,7 +13,7 @@ import { calls } from "../wire/calls";
 import type { ConversationHead, Message, ModelList, Status } from "../wire/contract";
 import { ApiError, asErrorBody, Unreachable } from "../wire/request";
 import { ConversationList } from "./list";
-import { LiveConversation } from "./live";
+import { LiveConversation, runUnderWay } from "./live";
 import { go, route } from "./route";
 import { shownPath } from "./tree";
 
@@ -34,13 +35,53 @@ export class Desk {
   readonly returned = new Cell<Returned | null>(null);
   /** The newest finished answer, for those who listen instead of looking. */
   readonly spoken = new Cell("");
+  /** What is written becomes the task of an agent. */
+  readonly acts = new Cell(readKept("act") === "on");
   private readonly open = new Map<string, LiveConversation>();
+  private readonly runs = new Map<string, RunFollower>();
   private creating = false;
 
   at(id: string): LiveConversation {
     const there = this.open.get(id);
     if (there) return there;
     return this.lay(new LiveConversation(id, this.ears(id)));
+  }
+
+  /** The run whose answer stands in that conversation. */
+  runOf(live: LiveConversation, run: string): RunFollower {
+    const there = this.runs.get(run);
+    if (there) return there;
+    const made = new RunFollower(
+      run,
+      () => void live.settled(),
+      (words) => this.spoken.set(words),
+    );
+    this.runs.set(run, made);
+    return made;
+  }
+
+  setActs(on: boolean): void {
+    this.acts.set(on);
+    keep("act", on ? "on" : null);
+  }
+
+  /** Stops what is under way in a conversation: an answer, or an agent. */
+  stop(live: LiveConversation): void {
+    const run = runUnderWay(live.view.get());
+    if (run === null || live.view.get().busy) live.stop();
+    else void this.runOf(live, run).stop();
+  }
+
+  /** Tells the agent at work in a conversation something more. */
+  async tell(live: LiveConversation, run: string, text: string): Promise<void> {
+    if (await this.runOf(live, run).say(text)) {
+      if (drafts.read(live.id) === text) drafts.keep(live.id, "");
+    } else this.giveBack(live.id, text);
+  }
+
+  /** Goes on with a run that the daemon's end interrupted. */
+  async resume(live: LiveConversation, run: string): Promise<void> {
+    if (await this.runOf(live, run).resume()) await live.load();
   }
 
   /** Looks at the list again, and takes from it the title that the daemon gave a conversation. */
@@ -101,10 +142,11 @@ export class Desk {
     const live = id === null ? await this.begin(content) : this.at(id);
     if (live === null) return;
     const message = parentId === undefined ? { content } : { content, parent_id: parentId };
-    const accepted = await live.send(message, samplings.read(live.id), () => {
+    const taken = (): void => {
       // The draft is kept until the daemon has the message, and no longer.
       if (drafts.read(id) === content) drafts.keep(id, "");
-    });
+    };
+    const accepted = await (this.acts.get() ? live.act(message, taken) : live.send(message, samplings.read(live.id), taken));
     if (!accepted) {
       if (id === null && drafts.read(null) === content) drafts.keep(null, "");
       this.giveBack(live.id, content);
@@ -150,7 +192,8 @@ export class Desk {
   }
 
   async regenerate(live: LiveConversation, messageId: string): Promise<void> {
-    await live.regenerate(messageId, samplings.read(live.id));
+    const acted = live.view.get().messages.find((message) => message.id === messageId)?.run;
+    await (acted ? live.act({ again: messageId }) : live.regenerate(messageId, samplings.read(live.id)));
     this.sayWhatFailed(live);
   }
 
@@ -179,7 +222,8 @@ export class Desk {
   }
 
   async remove(head: ConversationHead): Promise<void> {
-    this.open.get(head.id)?.stop();
+    const live = this.open.get(head.id);
+    if (live) this.stop(live);
     this.list.drop(head.id);
     const wasShown = route.get() === head.id;
     if (wasShown) go(null);

@@ -9,7 +9,8 @@ import { Cell } from "../cell";
 import { readAnswer } from "../wire/answer";
 import { calls, type ConversationFields, type NewMessage } from "../wire/calls";
 import type { AnswerEvent, Conversation, ErrorBody, Message, Sampling } from "../wire/contract";
-import { asErrorBody, isAbort } from "../wire/request";
+import { agentCalls, type Order } from "../wire/agent";
+import { ApiError, asErrorBody, isAbort } from "../wire/request";
 import { doubt } from "../session/connection";
 import { choose, leadTo, withMessage, type Choices } from "./tree";
 
@@ -115,7 +116,7 @@ export class LiveConversation {
   /** An answer may be coming in elsewhere (another tab): look each second until it is whole. */
   private watchForeignStream(): void {
     clearTimeout(this.watching);
-    if (this.view.get().messages.some((message) => message.state === "streaming")) {
+    if (this.view.get().messages.some((message) => message.state === "streaming" && !message.run)) {
       this.watching = setTimeout(() => void this.load(), WATCH_MS);
     }
   }
@@ -137,6 +138,11 @@ export class LiveConversation {
   /** Sends a message and takes in the answer. False: it was never accepted, and the text is still the sender's. */
   async send(message: NewMessage, sampling: Sampling, onAccepted: () => void): Promise<boolean> {
     if (this.view.get().busy) return false;
+    this.showPending(message);
+    return this.takeAnswer((signal) => calls.say(this.id, message, sampling, signal), onAccepted);
+  }
+
+  private showPending(message: NewMessage): void {
     const before = this.view.get();
     const pending: Message = {
       id: PENDING,
@@ -151,7 +157,47 @@ export class LiveConversation {
     };
     const messages = [...before.messages, pending];
     this.set({ messages, choices: leadTo(before.choices, messages, PENDING) });
-    return this.takeAnswer((signal) => calls.say(this.id, message, sampling, signal), onAccepted);
+  }
+
+  /** Has an agent do it; its run goes on by itself, and its answer comes with `settled`. False: it was never begun. */
+  async act(message: NewMessage | { again: string }, onAccepted?: () => void): Promise<boolean> {
+    if (this.view.get().busy) return false;
+    if ("content" in message) this.showPending(message);
+    this.answers++;
+    this.set({ busy: true, error: null });
+    try {
+      const { content, ...where } = "content" in message ? message : { content: "", ...message };
+      const order = ("again" in where ? where : { ...where, task: content }) as Order;
+      const made = await agentCalls.start({ ...order, conversation: this.id }, new AbortController().signal);
+      onAccepted?.();
+      this.dropPending();
+      const messages = made.messages.reduce(withMessage, this.view.get().messages as Message[]);
+      const last = made.messages.at(-1);
+      this.set({ messages, choices: last ? leadTo(this.view.get().choices, messages, last.id) : this.view.get().choices });
+      return true;
+    } catch (error) {
+      this.dropPending();
+      this.set({ busy: false });
+      const known = this.view.get().messages.length;
+      if (error instanceof ApiError) await this.load();
+      // The daemon had stored the question before it failed: then its answer says why, and there is nothing to give back.
+      if (this.view.get().messages.length > known) {
+        onAccepted?.();
+        return true;
+      }
+      this.set({ error: asErrorBody(error) });
+      return false;
+    } finally {
+      this.set({ busy: false });
+      this.ears.onChange();
+    }
+  }
+
+  /** The run of an answer here has ended: look what became of it. */
+  async settled(): Promise<void> {
+    await this.reconcile();
+    const last = this.view.get().messages.findLast((message) => message.run);
+    if (last && last.state !== "streaming") this.ears.onAnswer(last);
   }
 
   async regenerate(messageId: string, sampling: Sampling): Promise<boolean> {
@@ -290,3 +336,6 @@ export class LiveConversation {
     this.set({ messages });
   }
 }
+
+/** The run that is under way in a conversation, if one is. */
+export const runUnderWay = ({ messages }: LiveView): string | null => messages.find((message) => message.run && message.state === "streaming")?.run ?? null;

@@ -1,12 +1,12 @@
 /*
  * What the address names: a conversation (`#/c/ID`), a new one (`#/`), the models (`#/models`), the machine (`#/machine`),
- * or the knowledge (`#/knowledge`).
+ * the knowledge (`#/knowledge`), or the agents (`#/agents`).
  * Promises: the address is the only place where this is kept, so reload, bookmarks and the browser's back button find it.
  * Does not cover: login codes; session.ts has taken them out before this looks.
  */
 import { Cell } from "../cell";
 
-export type Room = "conversations" | "models" | "machine" | "knowledge";
+export type Room = "conversations" | "models" | "machine" | "knowledge" | "agents";
 
 export function conversationInFragment(fragment: string): string | null {
   const match = /^#\/c\/([^/?#]+)$/.exec(fragment);
@@ -19,7 +19,7 @@ export function conversationInFragment(fragment: string): string | null {
 }
 
 export function roomInFragment(fragment: string): Room {
-  const match = /^#\/(models|machine|knowledge)\/?$/.exec(fragment);
+  const match = /^#\/(models|machine|knowledge|agents)\/?$/.exec(fragment);
   return match ? (match[1] as Room) : "conversations";
 }
 
@@ -57,3 +57,4 @@ function goTo(next: Exclude<Room, "conversations">): void {
 export const goToModels = (): void => goTo("models");
 export const goToMachine = (): void => goTo("machine");
 export const goToKnowledge = (): void => goTo("knowledge");
+export const goToAgents = (): void => goTo("agents");

@@ -12,12 +12,13 @@ const MOD = APPLE ? "⌘" : "Ctrl";
 const KEYS: [string[], string][] = [
   [["Enter"], "Send"],
   [["Shift", "Enter"], "New line"],
-  [["Esc"], "Stop the answer"],
+  [["Esc"], "Stop the answer, or the agent"],
   [[MOD, "K"], "Search conversations"],
   [[MOD, "Shift", "O"], "New conversation"],
   [[MOD, "Shift", "L"], "Models"],
   [[MOD, "Shift", "M"], "Machine"],
   [[MOD, "Shift", "F"], "Knowledge"],
+  [[MOD, "Shift", "E"], "Agents"],
   [["/"], "Search the knowledge, on its page"],
   [["?"], "Show this list"],
 ];
@@ -28,6 +29,7 @@ export interface KeyActions {
   models: () => void;
   machine: () => void;
   knowledge: () => void;
+  agents: () => void;
   stop: () => void;
   help: () => void;
 }
@@ -54,6 +56,7 @@ export function useShortcuts(actions: KeyActions): void {
       else if (mod && event.shiftKey && !event.altKey && key === "l") act(newest.current.models);
       else if (mod && event.shiftKey && !event.altKey && key === "m") act(newest.current.machine);
       else if (mod && event.shiftKey && !event.altKey && key === "f") act(newest.current.knowledge);
+      else if (mod && event.shiftKey && !event.altKey && key === "e") act(newest.current.agents);
       else if (key === "escape") newest.current.stop();
       else if (event.key === "?" && !mod && !isField(event.target)) act(newest.current.help);
     };

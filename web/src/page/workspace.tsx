@@ -1,14 +1,16 @@
 /*
- * The page once one is logged in: the conversations beside the one that is shown, or beside the models, the machine or the knowledge.
+ * The page once one is logged in: the conversations beside the one that is shown, or beside the models, the machine, the knowledge or the agents.
  * Promises: below 720 px the conversations are a drawer, and what it covers cannot be reached; everything begins afresh when
  * the daemon has come back. Does not cover: logging in (login-screen.tsx).
  */
 import { useCallback, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { Agents } from "../agent/agents";
+import { AgentsPage } from "../agent/page";
 import { useCell } from "../cell";
 import { Desk } from "../conversation/desk";
-import type { LiveConversation } from "../conversation/live";
-import { go, goToKnowledge, goToMachine, goToModels, room, route, type Room } from "../conversation/route";
+import { runUnderWay, type LiveConversation } from "../conversation/live";
+import { go, goToAgents, goToKnowledge, goToMachine, goToModels, room, route, type Room } from "../conversation/route";
 import { Knowledge } from "../knowledge/knowledge";
 import { KnowledgePage } from "../knowledge/page";
 import { Machine } from "../machine/machine";
@@ -59,6 +61,7 @@ function Head({ desk, id, title, model, system, onMenu }: HeadProps) {
 function Existing({ desk, live, gone, onMenu }: { desk: Desk; live: LiveConversation; gone: boolean; onMenu: () => void }) {
   const view = useCell(live.view);
   const title = view.title || "New conversation";
+  const run = runUnderWay(view);
   useEffect(() => {
     document.title = view.title ? `${view.title} · Homefire` : "Homefire";
   }, [view.title]);
@@ -70,10 +73,11 @@ function Existing({ desk, live, gone, onMenu }: { desk: Desk; live: LiveConversa
         key="composer"
         desk={desk}
         id={live.id}
-        busy={view.busy}
+        busy={view.busy || run !== null}
         gone={gone}
         onSend={(text) => void desk.sendAfterShown(live, text)}
-        onStop={() => live.stop()}
+        onStop={() => desk.stop(live)}
+        onTell={run !== null && !view.busy ? (text) => void desk.tell(live, run, text) : undefined}
       />
     </>
   );
@@ -101,6 +105,7 @@ const SKIPS: Record<Room, { to: string; words: string }> = {
   models: { to: "models-main", words: "Skip to the models" },
   machine: { to: "machine-main", words: "Skip to the machine" },
   knowledge: { to: "knowledge-main", words: "Skip to the knowledge" },
+  agents: { to: "agents-main", words: "Skip to the agents" },
 };
 
 export function Workspace() {
@@ -109,6 +114,7 @@ export function Workspace() {
   const id = useCell(route);
   const [machine] = useState(() => new Machine(desk));
   const [knowledge] = useState(() => new Knowledge());
+  const [agents] = useState(() => new Agents());
   const at = useCell(room);
   const gone = useCell(connection) === "gone";
   const narrow = useNarrow();
@@ -173,6 +179,10 @@ export function Workspace() {
     goToKnowledge();
     setDrawer(false);
   }, []);
+  const openAgents = useCallback(() => {
+    goToAgents();
+    setDrawer(false);
+  }, []);
   const openMenu = useCallback(() => setDrawer(true), []);
 
   useShortcuts({
@@ -189,7 +199,8 @@ export function Workspace() {
     models: openModels,
     machine: openMachine,
     knowledge: openKnowledge,
-    stop: () => (drawerOpen ? setDrawer(false) : live?.stop()),
+    agents: openAgents,
+    stop: () => (drawerOpen ? setDrawer(false) : live && desk.stop(live)),
     help: () => setHelp(true),
   });
 
@@ -206,7 +217,7 @@ export function Workspace() {
         {SKIPS[at].words}
       </a>
       <aside className={`sidebar ${drawerOpen ? "open" : ""}`} aria-label="Conversations and this machine" inert={narrow && !drawerOpen}>
-        <Sidebar desk={desk} shelf={shelf} collections={knowledge.collections} shownId={id} at={at} onOpen={open} onModels={openModels} onMachine={openMachine} onKnowledge={openKnowledge} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
+        <Sidebar desk={desk} shelf={shelf} collections={knowledge.collections} agents={agents} shownId={id} at={at} onOpen={open} onModels={openModels} onMachine={openMachine} onKnowledge={openKnowledge} onAgents={openAgents} onShortcuts={() => setHelp(true)} onClose={() => setDrawer(false)} />
       </aside>
       {drawerOpen && <div className="scrim" onClick={() => setDrawer(false)} />}
       <main className="main" inert={drawerOpen}>
@@ -216,6 +227,8 @@ export function Workspace() {
           <MachinePage machine={machine} onMenu={openMenu} />
         ) : at === "knowledge" ? (
           <KnowledgePage knowledge={knowledge} onMenu={openMenu} />
+        ) : at === "agents" ? (
+          <AgentsPage agents={agents} onMenu={openMenu} />
         ) : live ? (
           <Existing desk={desk} live={live} gone={gone} onMenu={openMenu} />
         ) : (

@@ -1,9 +1,10 @@
 /*
- * The conversations: begin, search, open, rename, delete; the ways to the models, the machine and the knowledge; and below them how the machine is.
+ * The conversations: begin, search, open, rename, delete; the ways to the models, the machine, the knowledge and the agents; and below them how the machine is.
  * Promises: everything by keyboard too; a search waits until the typing rests.
  * Does not cover: being a drawer on a narrow screen; workspace.tsx opens and closes it.
  */
 import { useEffect, useRef, useState } from "react";
+import type { Agents } from "../agent/agents";
 import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
 import type { Room } from "../conversation/route";
@@ -15,6 +16,7 @@ import { ThemeSwitch } from "../page/theme-switch";
 import { sayError } from "../page/toasts";
 import { logout } from "../session/session";
 import { asErrorBody } from "../wire/request";
+import { AgentsLink } from "./agents-link";
 import { KnowledgeLink } from "./knowledge-link";
 import { MachineLink } from "./machine-link";
 import { ModelsLink } from "./models-link";
@@ -27,12 +29,14 @@ interface Props {
   desk: Desk;
   shelf: Shelf;
   collections: Collections;
+  agents: Agents;
   shownId: string | null;
   at: Room;
   onOpen: (id: string | null) => void;
   onModels: () => void;
   onMachine: () => void;
   onKnowledge: () => void;
+  onAgents: () => void;
   onShortcuts: () => void;
   onClose: () => void;
 }
@@ -70,7 +74,7 @@ function Search({ desk }: { desk: Desk }) {
   );
 }
 
-export function Sidebar({ desk, shelf, collections, shownId, at, onOpen, onModels, onMachine, onKnowledge, onShortcuts, onClose }: Props) {
+export function Sidebar({ desk, shelf, collections, agents, shownId, at, onOpen, onModels, onMachine, onKnowledge, onAgents, onShortcuts, onClose }: Props) {
   const list = useCell(desk.list.view);
   const now = new Date();
   const groups = groupBy(list.items, (head) => formatDay(head.updated_at, now));
@@ -93,6 +97,7 @@ export function Sidebar({ desk, shelf, collections, shownId, at, onOpen, onModel
         <ModelsLink shelf={shelf} shown={at === "models"} onOpen={onModels} />
         <MachineLink desk={desk} shown={at === "machine"} onOpen={onMachine} />
         <KnowledgeLink collections={collections} shown={at === "knowledge"} onOpen={onKnowledge} />
+        <AgentsLink agents={agents} shown={at === "agents"} onOpen={onAgents} />
         <Search desk={desk} />
       </div>
       <nav className="conversations" aria-label="Conversations">

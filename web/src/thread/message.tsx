@@ -4,6 +4,8 @@
  * error's own words and next step. Does not cover: sending; the buttons only call what they are given.
  */
 import { memo, useEffect, useRef, useState } from "react";
+import type { RunFollower } from "../agent/follower";
+import { RunSteps } from "../agent/run";
 import { type Cell, useCell } from "../cell";
 import { formatCount, formatRate, formatSeconds } from "../format";
 import { CopyButton } from "../page/copy-button";
@@ -18,6 +20,9 @@ export interface MessageActions {
   regenerate: (message: Message) => void;
   edit: (message: Message, content: string) => void;
   sibling: (id: string) => void;
+  /** The run behind an answer, and how to go on with it. */
+  runOf: (run: string) => RunFollower;
+  resume: (run: string) => void;
 }
 
 interface Props {
@@ -92,9 +97,10 @@ function Figures({ message }: { message: Message }) {
   );
 }
 
-function Ending({ message, busy, retry }: { message: Message; busy: boolean; retry: () => void }) {
+function Ending({ message, busy, actions }: { message: Message; busy: boolean; actions: MessageActions }) {
   if (message.state === "complete" || message.state === "streaming") return null;
-  if (message.state === "stopped") return <p className="ending">You stopped this answer here.</p>;
+  const { run } = message;
+  if (message.state === "stopped") return <p className="ending">{run ? "You stopped the agent here. What it did stays done." : "You stopped this answer here."}</p>;
   const failed = message.state === "failed";
   return (
     <div className={`ending box ${failed ? "bad" : ""}`}>
@@ -104,9 +110,15 @@ function Ending({ message, busy, retry }: { message: Message; busy: boolean; ret
         </p>
         {failed && message.error?.next_step && <p className="ending-step">{message.error.next_step}</p>}
       </div>
-      <button type="button" className="button" onClick={retry} disabled={busy}>
-        <Icon name="retry" /> Try again
-      </button>
+      {run && !failed ? (
+        <button type="button" className="button" onClick={() => actions.resume(run)} disabled={busy}>
+          <Icon name="play" /> Go on
+        </button>
+      ) : (
+        <button type="button" className="button" onClick={() => actions.regenerate(message)} disabled={busy}>
+          <Icon name="retry" /> Try again
+        </button>
+      )}
     </div>
   );
 }
@@ -153,14 +165,15 @@ function Answer({ message, siblings, busy, actions, growing, queue }: Props) {
       <Flame className={streaming ? "burning" : ""} />
       <div className="message-body">
         <StoodIn message={message} />
+        {message.run && <RunSteps key={message.run} follower={actions.runOf(message.run)} live={streaming} />}
         {growing ? (
           <Growing text={growing} queue={queue} />
         ) : streaming && message.content === "" ? (
-          <Waiting queue={null} />
+          message.run ? null : <Waiting queue={null} />
         ) : (
           <Markdown text={message.content} />
         )}
-        <Ending message={message} busy={busy} retry={() => actions.regenerate(message)} />
+        <Ending message={message} busy={busy} actions={actions} />
         {!streaming && (
           <footer className="message-foot">
             <div className="message-actions">

@@ -6,7 +6,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useCell } from "../cell";
 import type { Desk } from "../conversation/desk";
-import type { LiveConversation } from "../conversation/live";
+import { runUnderWay, type LiveConversation } from "../conversation/live";
 import { shownPath } from "../conversation/tree";
 import { go } from "../conversation/route";
 import { keep, readKept } from "../kept";
@@ -60,9 +60,13 @@ export function Thread({ desk, live }: { desk: Desk; live: LiveConversation }) {
     },
     [live],
   );
-  const actions = useMemo<MessageActions>(() => ({ regenerate, edit, sibling }), [regenerate, edit, sibling]);
+  const actions = useMemo<MessageActions>(
+    () => ({ regenerate, edit, sibling, runOf: (run) => desk.runOf(live, run), resume: (run) => void desk.resume(live, run) }),
+    [regenerate, edit, sibling, desk, live],
+  );
 
   const last = path.at(-1)?.message;
+  const busy = view.busy || runUnderWay(view) !== null;
   const unanswered = !view.busy && last?.role === "user" ? last : null;
 
   return (
@@ -90,7 +94,7 @@ export function Thread({ desk, live }: { desk: Desk; live: LiveConversation }) {
               key={message.id}
               message={message}
               siblings={siblings}
-              busy={view.busy}
+              busy={busy}
               actions={actions}
               growing={message.id === view.streamingId ? live.text : null}
               queue={message.id === view.streamingId ? view.queue : null}

@@ -39,6 +39,8 @@ export interface Message {
   timings: Timings | null;
   /** Who gave the answer, and who was asked before; null while nobody has begun it. */
   answered_by?: { name: string; failed: { name: string; code: string }[] } | null;
+  /** The run of an agent whose answer this is. */
+  run?: string | null;
 }
 
 export interface ConversationHead {

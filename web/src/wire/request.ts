@@ -65,12 +65,19 @@ async function readError(response: Response): Promise<ApiError> {
   });
 }
 
+export interface Options {
+  body?: unknown;
+  signal?: AbortSignal;
+  /** Of a route that answers in two ways, which one. */
+  accept?: string;
+}
+
 export async function request(
   method: string,
   path: string,
-  options: { body?: unknown; signal?: AbortSignal } = {},
+  options: Options = {},
 ): Promise<Response> {
-  const init: RequestInit = { method, cache: "no-store", headers: { Accept: "application/json, text/event-stream" } };
+  const init: RequestInit = { method, cache: "no-store", headers: { Accept: options.accept ?? "application/json, text/event-stream" } };
   if (options.signal) init.signal = options.signal;
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
@@ -93,7 +100,7 @@ export async function request(
 export async function requestJson<T>(
   method: string,
   path: string,
-  options: { body?: unknown; signal?: AbortSignal } = {},
+  options: Options = {},
 ): Promise<T> {
   const response = await request(method, path, options);
   return (await response.json()) as T;
