@@ -169,9 +169,9 @@ def load(c: apsw.Connection, number: int, key: str) -> Fact:
         "SELECT other FROM memory_links WHERE fact = ? UNION SELECT fact FROM memory_links WHERE other = ?",
         (number, number),
     ).fetchall()
-    head: Any = (*row[:3], bool(row[3]), *row[4:])
     sources = tuple(Source(*each) for each in found)
-    return Fact(*head, sources=sources, links=tuple(int(str(each[0])) for each in links))
+    one, own, text, negative, *rest = row
+    return Fact(one, own, text, bool(negative), *rest, sources, tuple(int(str(each[0])) for each in links))
 
 
 def every(c: apsw.Connection, key: str, limit: int = 100_000) -> list[Fact]:

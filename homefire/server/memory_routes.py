@@ -62,8 +62,9 @@ class NoBody(Closed, kw_only=True):
     pass
 
 
-_block, _old, _fact = (msgspec.json.Decoder(each) for each in (BlockBody, OldBody, FactBody))
-_recall, _forget, _nothing = (msgspec.json.Decoder(each) for each in (RecallBody, ForgetBody, NoBody))
+_block, _old = msgspec.json.Decoder(BlockBody), msgspec.json.Decoder(OldBody)
+_fact, _recall = msgspec.json.Decoder(FactBody), msgspec.json.Decoder(RecallBody)
+_forget, _nothing = msgspec.json.Decoder(ForgetBody), msgspec.json.Decoder(NoBody)
 _file: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 

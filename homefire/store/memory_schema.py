@@ -1,10 +1,15 @@
 """The tables of memory, as the browser build has them too: plain SQLite and FTS5, nothing of this machine.
 
 Promises: `SCHEMA` runs on an empty SQLite with FTS5 (`fixtures/memory.json` carries the same text, and a test compares);
-`OF_CONVERSATIONS` ties them to the tables of conversations: an answer that is complete is found from the same transaction on,
-what was deleted is not, and its words are overwritten.
+`OF_CONVERSATIONS` ties them to the tables of conversations and runs: an answer that is complete is found from the same
+transaction on, so are the task and the answer of a run that ended (one in a conversation is found there); what was deleted is
+not, and its words are overwritten. `memory_marks` says how far the background has read.
 Does not cover: what is written and found (`homefire/memory/`).
 """
+
+from __future__ import annotations
+
+import apsw
 
 # `entries` is what a search finds: turns of conversations, steps of runs, summaries, facts. `place` is a message's id,
 # "RUN:N", or "fact:N"; `thread` the conversation or run. A fact's `slot` says what it is about, if that is known: facts of one
@@ -81,4 +86,21 @@ CREATE TRIGGER memory_thread_back AFTER UPDATE OF deleted_at ON conversations
 WHEN NEW.deleted_at IS NULL AND OLD.deleted_at IS NOT NULL BEGIN
     {_TURN} AND c.id = NEW.id;
 END;
+CREATE TRIGGER memory_run_ended AFTER INSERT ON runs WHEN NEW.state = 'ended' AND NEW.conversation = '' BEGIN
+    DELETE FROM memory_entries WHERE kind = 'step' AND place IN (NEW.id || ':task', NEW.id || ':answer');
+    INSERT INTO memory_entries (key, kind, place, thread, role, text, at)
+        VALUES (NEW.key, 'step', NEW.id || ':task', NEW.id, 'user', NEW.task, NEW.created_at);
+    INSERT INTO memory_entries (key, kind, place, thread, role, text, at)
+        SELECT NEW.key, 'step', NEW.id || ':answer', NEW.id, 'assistant', NEW.answer, NEW.updated_at WHERE NEW.answer != '';
+END;
+CREATE TRIGGER memory_run_gone AFTER DELETE ON runs BEGIN
+    DELETE FROM memory_entries WHERE kind IN ('step', 'summary') AND thread = OLD.id;
+END;
+CREATE TABLE memory_marks (name TEXT PRIMARY KEY, entry INTEGER NOT NULL) STRICT;
 """  # nosec B608 # our own columns
+
+
+def rebuild(c: apsw.Connection) -> None:
+    """Makes the words anew from the entries, and the entries of messages that have none, inside a change of the caller's."""
+    c.execute(f"{_TURN} AND NOT EXISTS (SELECT 1 FROM memory_entries WHERE kind = 'turn' AND place = m.id)")
+    c.execute("INSERT INTO memory_words (memory_words) VALUES ('rebuild')")
