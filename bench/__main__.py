@@ -19,6 +19,7 @@ from bench import (
     guardrails,
     ingest,
     kv,
+    memory,
     needles,
     policy,
     quantize,
@@ -60,6 +61,7 @@ BENCHES = {
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
     "rlm": rlm.measure,
+    "memory": memory.measure,
 }
 
 

@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "read": ("reading", "ask a question that takes all of a file or collection: count, list, compare, sum up"),
     "knowledge": ("knowledge", "what was taken in: list, look, keep fresh, check, remove"),
     "policy": ("policy", "the rules of what may go in, and what they say of a text"),
+    "memory": ("memory", "what is remembered: show, search, add, edit, forget, undo, export, import"),
     "prompts": ("prompts", "what models are told: list, show, edit, compare, undo, render, pack, make shorter"),
     "key": ("keys", "list keys and what they may do; add, rotate, revoke one"),
     "tls": ("tls", "certificates for reaching this daemon from other machines"),

@@ -22,6 +22,7 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.knowledge.knowledge import Knowledge
+from homefire.memory.memory import Memory
 from homefire.prompts import Prompts, own_text
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
@@ -33,6 +34,7 @@ from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
 from homefire.server import knowledge_routes as known
+from homefire.server import memory_routes as kept
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import prompt_routes as worded
@@ -97,6 +99,7 @@ class Rooms:
     agents: acts.Agents | None = None
     tools: grants.ToolRooms | None = None
     prompts: Prompts | None = None
+    memory: Memory | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -143,6 +146,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_builds(rooms),
         *_policy(rooms),
         *_prompts(rooms),
+        *_memory(rooms),
         *_conversations(rooms),
         *_knowledge(rooms),
         *_agents(rooms),
@@ -379,6 +383,30 @@ def _prompts(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{one}/diff", "Lines that differ between two versions; from, to", own.diff),
         RouteRow("POST", f"{one}/rollback", "Put an earlier version in force", own.rollback, worded.RollbackBody),
         RouteRow("POST", f"{one}/render", "Its text with these values", own.render, worded.RenderBody),
+    ]
+
+
+def _memory(rooms: Rooms) -> list[RouteRow]:
+    if rooms.memory is None:
+        return []
+    own = kept.MemoryRoutes(rooms.memory, rooms.authority, rooms.body_limit)
+    at = f"{AT}/memory"
+    block, fact = f"{at}/blocks/{{name}}", f"{at}/facts/{{id}}"
+    return [
+        RouteRow("GET", f"{at}/blocks", "The blocks that stand in every prompt", own.blocks),
+        RouteRow("PUT", block, "Write one, upon the version that was read", own.edit, kept.BlockBody),
+        RouteRow("GET", f"{block}/versions", "Its versions, newest first", own.versions),
+        RouteRow("POST", f"{block}/restore", "Make an old version the newest", own.restore, kept.OldBody),
+        RouteRow("GET", f"{at}/facts", "What is remembered, newest first; limit", own.facts),
+        RouteRow("POST", f"{at}/facts", "Remember something", own.add, kept.FactBody, status=201),
+        RouteRow("GET", fact, "One fact with its sources", own.show),
+        RouteRow("DELETE", fact, "Forget it; it can be brought back", own.remove, status=204),
+        RouteRow("POST", f"{fact}/restore", "Bring it back", own.bring_back, kept.NoBody),
+        RouteRow("POST", f"{at}/forget", "Forget what says exactly this", own.forget, kept.ForgetBody),
+        RouteRow("POST", f"{at}/undo", "Bring back what was forgotten last", own.undo, kept.NoBody),
+        RouteRow("POST", f"{at}/search", "Recall facts and what was said", own.search, kept.RecallBody),
+        RouteRow("GET", f"{at}/export", "Blocks and facts in one file", own.export),
+        RouteRow("POST", f"{at}/import", "Take such a file in", own.bring),
     ]
 
 
