@@ -216,7 +216,10 @@ async def _gathered(question: str, parts: Sequence[Part], run: _Run) -> None:
     if run.plan.kind == "count":
         counted = [(part, int(found[0])) for part, found in held if found[0].isdecimal()]
         reading.places = [_place(part) for part, number in counted if number][:MOST_ITEMS]
-        reading.answer, reading.found = str(sum(number for _, number in counted)), bool(counted)
+        if counted:
+            reading.answer, reading.found = str(sum(number for _, number in counted)), True
+        if missing := sum(found is not None for found in mapped) - len(counted):
+            reading.whole, reading.why = False, reading.why or f"{missing} parts gave no number."
         return
     reading.places = [_place(part) for part, _ in held][:MOST_ITEMS]
     reading.items = _union(found for _, found in held)

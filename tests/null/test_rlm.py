@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.scripted_leaf import ScriptedLeaf, made_text
-from homefire.agent.rlm import ABSENT, Limits, Reader, Reading
+from homefire.agent.rlm import ABSENT, Limits, Reader, Reading, Said
 from homefire.agent.rlm_leaves import form
 from homefire.agent.rlm_plan import Plan, kind_of, lead_for, plan_for, ranked, split
 from homefire.errors import InvalidRequest
@@ -75,6 +75,14 @@ def test_counts_lists_and_pairs_are_put_together_by_code(slots: int) -> None:
     crossed = read("Pairs of names with one letter", Plan("cross", 600), limits=limits)
     wanted = {f"{a} | {b}" for a in CODES for b in CODES if a < b and a[0] == b[0]}
     assert set(crossed.items) == wanted and crossed.depth == 2
+
+
+def test_parts_without_a_number_make_no_count() -> None:
+    async def silent(task: object, question: str, text: str, attempt: int) -> Said:
+        return Said(())
+
+    found = asyncio.run(Reader(silent, Limits()).read("How many?", [("text", DATA)], Plan("count", 600)))
+    assert found.answer == "" and not found.found and not found.whole and "gave no number" in found.why
 
 
 def test_a_summary_is_bounded_in_depth() -> None:
