@@ -170,8 +170,8 @@ def load(c: apsw.Connection, number: int, key: str) -> Fact:
         (number, number),
     ).fetchall()
     sources = tuple(Source(*each) for each in found)
-    one, own, text, negative, *rest = row
-    return Fact(one, own, text, bool(negative), *rest, sources, tuple(int(str(each[0])) for each in links))
+    values: Any = (*row[:3], bool(row[3]), *row[4:], sources, tuple(int(str(each[0])) for each in links))
+    return Fact(*values)
 
 
 def every(c: apsw.Connection, key: str, limit: int = 100_000) -> list[Fact]:

@@ -142,9 +142,9 @@ def check_saved(home: Paths, damaged: Path, bad: set[int], folder: Path) -> int:
         assert missing <= gone.get(name, set()), (
             f"{name}: {len(missing)} missing, {len(gone.get(name, set()))} on bad pages"
         )
-        if name == "memory_entries":  # of a message that was saved, made anew under another number
-            have, rows = {repr(row[1:]) for row in saved[name]}, [row[1:] for row in rows]
-        invented = {row for row in have - {repr(row) for row in rows} if TITLE not in row}
+        first = int(name == "memory_entries")  # of a message that was saved it is made anew, under another number
+        have, known = ({repr(row[first:]) for row in some} for some in (saved[name], rows))
+        invented = {row for row in have - known if TITLE not in row}
         assert invented == set(), name
     assert dropped_for_lost_parents >= 0
     assert sum(each.lost for each in done.tables.values()) <= lost, "and those of which nothing is known any more"
