@@ -45,6 +45,7 @@ from homefire.daemon.handed import (
 )
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
+from homefire.daemon.remembering import Remembering
 from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
@@ -185,6 +186,10 @@ class Daemon:
             seconds=float(settings.safety_critic_seconds),
         )
         self.acting = self._make_agents()
+        self.remembering = Remembering(
+            self.store, self.keeper, self.embedders, self.roles.roles, self._asked, learn=bool(settings.memory_learn)
+        )
+        self.acting.add_tools(self.remembering.tools)
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -230,6 +235,7 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        self.remembering.open()
         await self.acting.open()
         doors, tools = self._doors()
         await doors.acting.open()
@@ -261,6 +267,7 @@ class Daemon:
             knowledge=self.knowledge,
             reading=self._reading,
             prompts=self.prompts,
+            memory=self.remembering.memory,
             agents=doors,
             tools=tools,
         )
@@ -374,6 +381,7 @@ class Daemon:
         if self._acting is not None:
             await self._acting.close()
         await self.acting.close()
+        await self.remembering.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()
