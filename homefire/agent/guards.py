@@ -28,8 +28,10 @@ from homefire.errors import InvalidRequest
 RESPOND = "respond"
 # Tools whose result may change by itself: asked a second time, they are run.
 CHANGING = frozenset({"current_time", "system_status", "process_status", "ask_person"})
+# Codes of answers that went back.
+COMPLAINTS = frozenset({"open_failure", "announced", "claim", "ungrounded"})
 # How often an answer is sent back for one reason.
-INSISTS = 2
+INSISTS = 3
 # Equal results of equal calls, with deeds in between, after which no further one is made.
 MOST_RUNS = 5
 WRITERS = ("write_file", "run_code", "run_shell")
@@ -182,6 +184,18 @@ def complaint(entries: Sequence[Entry], text: str, guards: Guards) -> tuple[str,
             "ungrounded",
         )
     return None
+
+
+def first_complaint(entries: Sequence[Entry]) -> str:
+    """The call of an answer that went back just now, for the first time in this order; "" if none did.
+
+    It is asked again as if it had not been, with a little chance: a small model that errs by chance then mostly gives the right
+    answer, where told of its mistake it writes about that.
+    """
+    codes = [entry.step.code for entry in entries[_last_order(entries) :] if isinstance(entry.step, Returned)]
+    last = entries[-1].step if entries else None
+    once = sum(code in COMPLAINTS for code in codes) == 1
+    return last.call if once and isinstance(last, Returned) and last.code in COMPLAINTS else ""
 
 
 def _just_written(entries: Sequence[Entry], text: str) -> bool:

@@ -51,6 +51,8 @@ Mode = Literal["rules", "hybrid", "full"]
 NOTHING, OURS = Draft(), label("system")
 # Answers without a usable call, one after another, and blocked repeats, after which the run ends.
 HELPLESS, STUCK = 4, 4
+# The temperature at which an answer that went back is asked again.
+AGAIN = 0.3
 # Of the window: what the answer gets at most, and what of the rest may be filled before older steps are shortened.
 MOST_ANSWER, FILL = 1024, 0.9
 # Tokens that the role's text and the tools may have together, half of the window at most: what is more is not shown.
@@ -321,11 +323,11 @@ class Loop:
         return True
 
     def _request(self, tools: Sequence[ToolSpec], choice: str, most: int) -> ChatRequest:
-        view = window.View(
-            self._rules.system if self._rules.facts.system else "", self._stubs, self._rules.guards.repeats
-        )
+        facts, hidden = self._rules.facts, guards.first_complaint(self._record.entries)
+        view = window.View(self._rules.system if facts.system else "", self._stubs, self._rules.guards.repeats, hidden)
         messages = window.messages(self._rules.run, self._record.entries, view)
-        sampling = Sampling(temperature=self._rules.facts.temperature, max_tokens=most)
+        temperature = max(facts.temperature, AGAIN) if hidden else facts.temperature
+        sampling = Sampling(temperature=temperature, max_tokens=most)
         key = f"agent-{self._rules.run}"
         return ChatRequest(
             self._model.name, messages, sampling, _wire(tools), choice, stream=True, include_usage=True, cache_key=key

@@ -28,11 +28,12 @@ RECENT = 6
 @dataclass(frozen=True, slots=True)
 class View:
     """How a run is shown. `system`: the role's text ("": none, as the pilot was trained); `stubs_before`: results of entries
-    before this number are lines; `drop_repeats`: calls that only repeated another are not shown."""
+    before this number are lines; `drop_repeats`: calls that only repeated another are not shown; `hidden`: a call that is not."""
 
     system: str = ""
     stubs_before: int = 0
     drop_repeats: bool = True
+    hidden: str = ""
 
 
 def messages(run: str, entries: Sequence[Entry], view: View) -> tuple[Message, ...]:
@@ -48,7 +49,7 @@ def messages(run: str, entries: Sequence[Entry], view: View) -> tuple[Message, .
             found.append(Message("user", f"[Steps {step.first} to {step.last}, shortened]\n{step.text}"))
         elif isinstance(step, Called):
             result = results.get(step.call)
-            if result is None:
+            if result is None or step.call == view.hidden:
                 continue  # it is under way, or was when a daemon died
             if not (view.drop_repeats and result[1].status == "cached" and result[0].n < last - 1):
                 _called(found, run, step, result, view)

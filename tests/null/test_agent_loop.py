@@ -135,7 +135,7 @@ def test_what_no_step_shows_goes_back(said: str, code: str) -> None:
 
     record = Memory("What is 1+1?")
     assert ran(ScriptedModel(claims), record, Doing(calculate=lambda expression: {"result": 2})).why == "answered"
-    assert [step.code for step in record.of(Returned) if step.code] == [code] * 2, "not for ever"
+    assert [step.code for step in record.of(Returned) if step.code] == [code] * 3, "not for ever"
 
 
 def test_an_announcement_is_no_answer() -> None:
