@@ -29,10 +29,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from homefire.agent.budget import Budget
 from homefire.agent.effects import EffectRules, Effects, kept
 from homefire.agent.grants import Grants
 from homefire.agent.needs import Hands, Record
 from homefire.agent.order import MOST_CHILDREN, MOST_DEPTH, Order
+from homefire.agent.purse import Purse
 from homefire.agent.record import RunRecord, begun_and_lost, read_entries, waiting_for
 from homefire.agent.step import Answered, Called, Decided, Ended, Ending, Entry, Ordered, Returned, Told
 from homefire.agent.tool import Tool
@@ -70,7 +72,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a loop is made of."""
+    """What a loop is made of. `shared` as in `LoopRules`."""
 
     order: Order
     key: str
@@ -79,6 +81,7 @@ class Given:
     hands: Hands
     offered: Sequence[ToolSpec]
     say: Say
+    shared: Callable[[], str] = lambda: ""
 
 
 class MakeLoop(Protocol):
@@ -103,6 +106,7 @@ class _Live:
     row: RunRow
     order: Order
     record: RunRecord
+    purse: Purse
     task: asyncio.Task[None] | None = None
     asked: dict[str, asyncio.Future[Decided]] = field(default_factory=dict)
     watchers: set[asyncio.Queue[Entry | str | None]] = field(default_factory=set)
@@ -127,6 +131,7 @@ class _Live:
 
     def heard(self, entry: Entry) -> None:
         """An entry is on the disk."""
+        self.purse.count(self.row.id, self.record.entries, entry.at, self.order.depth > 0)
         for queue in self.watchers:
             queue.put_nowait(entry)
 
@@ -163,6 +168,8 @@ class Runs:
         self._make = make
         self._rules = rules
         self._now = now
+        # Purses of swarms by their id, kept by `swarm.py`.
+        self.groups: dict[str, Purse] = {}
         self._live: dict[str, _Live] = {}
         self._closed = False
 
@@ -386,9 +393,19 @@ class Runs:
                 replace(row, state="ended", ending="failed", answer=problem.message, updated_at=self._now())
             )
             raise
-        live = self._live[row.id] = _Live(row, Order.of_json(row.order), record)
+        order = Order.of_json(row.order)
+        live = self._live[row.id] = _Live(row, order, record, self._purse_of(row, order))
+        live.purse.count(row.id, record.entries, self._now(), order.depth > 0)
+        for child in await self.rows.below(row.id):
+            live.purse.put(child.id, child.tokens, 0.0)
         record.listen(live.heard)
         return live
+
+    def _purse_of(self, row: RunRow, order: Order) -> Purse:
+        """A run and all that it begins spend from what it was given, and that from what its parent or its swarm has."""
+        parent = self._live.get(row.parent)
+        above = parent.purse if parent is not None else self.groups.get(order.group)
+        return Purse("the run and those that it began", order.budget.get("tokens", Budget().tokens), above=above)
 
     async def _awake(self, key: str, run: str) -> _Live:
         row = await self._row(key, run)
@@ -447,7 +464,7 @@ class Runs:
             rules=EffectRules(self._paths.results(run), rules.seconds, rules.asks_again, rules.patience),
         )  # fmt: skip
         offered = [tools[name].spec for name in wanted]
-        runner = await self._make(Given(live.order, key, run, live.record, effects, offered, live.say))
+        runner = await self._make(Given(live.order, key, run, live.record, effects, offered, live.say, live.purse.over))
         return await runner.run()
 
     async def _end(self, live: _Live, ended: Ended) -> None:

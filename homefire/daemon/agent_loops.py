@@ -66,7 +66,7 @@ class Loops:
         )
         guards = Guards().without(name for name, on in order.guards.items() if not on)
         system = self._system() + (f"\nYour role: {order.role}" if order.role else "")
-        rules = LoopRules(order.mode, budget, guards, system, facts, given.run)
+        rules = LoopRules(order.mode, budget, guards, system, facts, given.run, given.shared)
         review = self._review(given.offered)
         return Loop(
             model, given.hands, given.record, given.offered, rules, embed=self._embed, say=given.say, review=review
