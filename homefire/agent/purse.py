@@ -1,8 +1,8 @@
 """What runs spend together: those of a swarm, and a run with all that it begins.
 
-Promises: a run is counted by what its steps say, so that after a crash nothing is counted twice or forgotten; what is spent counts
-in each purse above too. Seconds are those at work of runs that a person or a swarm began; a run that another began works while
-that one waits, and its seconds are counted there already.
+Promises: a run is counted by what its steps say, so that after a crash nothing is counted twice or forgotten; what is spent
+counts in each purse above too. Seconds are those at work of runs that a person or a swarm began; a run that another began works
+while that one waits, and its seconds are counted there already.
 Does not cover: who ends when it is empty (each loop, before its next step), so it may be overdrawn by one step of each run.
 """
 

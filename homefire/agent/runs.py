@@ -31,7 +31,7 @@ from typing import Protocol
 
 from homefire.agent.budget import Budget
 from homefire.agent.effects import EffectRules, Effects, kept
-from homefire.agent.grants import Grants
+from homefire.agent.grants import IN_SWARM, Grants
 from homefire.agent.needs import Hands, Record
 from homefire.agent.order import MOST_CHILDREN, MOST_DEPTH, Order
 from homefire.agent.purse import Purse
@@ -196,6 +196,20 @@ class Runs:
         """Begins a run. Raises FolderNotGranted, DiskFull, ShuttingDown."""
         return await self._begin(order, key, RunId("r" + secrets.token_hex(8)))
 
+    async def begin_as(self, order: Order, key: str, id_: RunId) -> RunRow:
+        """As `start`, under an id of the caller's; the run of this id if it was begun before, taken up if it rests and
+        was not so too often."""
+        if (row := await self.rows.get(id_)) is None:
+            return await self._begin(order, key, id_)
+        if row.state != "ended" and id_ not in self._live and row.resumes < MOST_RESUMES:
+            await self._take_up(row)
+        return await self.get(key, id_)
+
+    def order_of(self, run: str) -> Order | None:
+        """The order of a run under way."""
+        live = self._live.get(run)
+        return None if live is None else live.order
+
     async def list(self, key: str, limit: int = 50, before: float | None = None) -> list[RunRow]:
         """A key's runs, newest first."""
         return [
@@ -304,9 +318,12 @@ class Runs:
             raise InvalidRequest(f"Not a handle of a result: {handle[:80]!r}", param="handle")
         await self._row(key, run)
         found = await asyncio.to_thread(kept, self._paths.results(RunId(run)), int(number))
-        if found is None:
+        if found is not None:
+            return found
+        step = next((e.step for e in await self.entries(key, run) if e.n == int(number)), None)
+        if not isinstance(step, Answered | Returned):
             raise InvalidRequest(f"There is no result {number} of this run.", param="handle")
-        return found
+        return step.text.encode("utf-8", "replace")
 
     async def spawn(self, key: str, parent: str, id_: str, *, role: str, task: str, source: Label) -> RunRow:
         """A run that another begins, or the one of this id that it began before a crash. Raises InvalidRequest."""
@@ -328,9 +345,12 @@ class Runs:
         live = self._live.get(run)
         if live is not None and live.task is not None:
             await asyncio.wait({live.task})
-        row, entries = await self._row(key, run), await self.entries(key, run)
-        seen = [e.step.label for e in entries if isinstance(e.step, Ordered | Returned)]
-        return row, joined(seen).through("model")
+        return await self._row(key, run), await self.seen(key, run)
+
+    async def seen(self, key: str, run: str) -> Label:
+        """The label of all that a run saw."""
+        entries = await self.entries(key, run)
+        return joined(e.step.label for e in entries if isinstance(e.step, Ordered | Returned)).through("model")
 
     async def _begin(self, order: Order, key: str, id_: RunId) -> RunRow:
         if self._closed:
@@ -455,7 +475,8 @@ class Runs:
         key, run = live.row.key, RunId(live.row.id)
         tools = self._tools()
         granted = await self.grants.ready(key, tools)
-        wanted = [name for name in tools if name in granted and (not live.order.tools or name in live.order.tools)]
+        here = granted if live.order.group else granted - IN_SWARM
+        wanted = [name for name in tools if name in here and (not live.order.tools or name in live.order.tools)]
         folder = self._folder_of(live.order, run, await self.grants.roots(key))
         rules = self._rules
         effects = Effects(

@@ -208,7 +208,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE swarms (
         id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL,
-        ending TEXT NOT NULL, answer TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL
+        ending TEXT NOT NULL, answer TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+        tokens INTEGER NOT NULL, seconds REAL NOT NULL
     ) STRICT;
     CREATE INDEX swarms_by_key ON swarms (key, created_at DESC);
     CREATE TABLE boards (

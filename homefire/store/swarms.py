@@ -17,7 +17,8 @@ from homefire.store.database import Row, Store
 
 @dataclass(frozen=True, slots=True)
 class SwarmRow:
-    """One swarm. `spec` is its JSON; `ending` and `answer` are "" until it has ended; times in Unix seconds."""
+    """One swarm. `spec` is its JSON; `ending` and `answer` are "" until it has ended, `tokens` and `seconds` (spent) 0;
+    times in Unix seconds."""
 
     id: str
     key: str
@@ -28,6 +29,8 @@ class SwarmRow:
     answer: str
     created_at: float
     updated_at: float
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class PostRow:
     at: float
 
 
-_SWARM = "id, key, task, spec, state, ending, answer, created_at, updated_at"
+_SWARM = "id, key, task, spec, state, ending, answer, created_at, updated_at, tokens, seconds"
 _POST = "swarm, name, version, text, label, by, call, at"
 
 
@@ -57,7 +60,7 @@ class SwarmRows:
     async def put(self, row: SwarmRow) -> None:
         """Writes a swarm's row in the place of an earlier one."""
         values = tuple(getattr(row, name) for name in _SWARM.split(", "))
-        query = f"INSERT OR REPLACE INTO swarms ({_SWARM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608 # our own columns
+        query = f"INSERT OR REPLACE INTO swarms ({_SWARM}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608 # our own columns
         await self._store.write(lambda c: c.execute(query, values))
 
     async def get(self, swarm: str) -> SwarmRow | None:
