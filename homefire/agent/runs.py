@@ -28,6 +28,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from homefire.agent.budget import Budget
 from homefire.agent.effects import EffectRules, Effects, kept
@@ -171,6 +172,7 @@ class Runs:
         # Purses of swarms by their id, kept by `swarm.py`.
         self.groups: dict[str, Purse] = {}
         self._live: dict[str, _Live] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
 
     async def open(self) -> None:
@@ -225,10 +227,11 @@ class Runs:
     async def entries(self, key: str, run: str, first: int = 0) -> Sequence[Entry]:
         """A run's steps from `first` on. Raises UnknownRun, StoreDamaged."""
         await self._row(key, run)
-        if (live := self._live.get(run)) is not None:
-            return list(live.record.entries[first:])
-        folder = self._paths.journal(RunId(run))
-        return (await asyncio.to_thread(lambda: list(read_entries(folder))))[first:]
+        async with self._turn(run):  # a journal is open once
+            if (live := self._live.get(run)) is not None:
+                return list(live.record.entries[first:])
+            folder = self._paths.journal(RunId(run))
+            return (await asyncio.to_thread(lambda: list(read_entries(folder))))[first:]
 
     async def watch(self, key: str, run: str, first: int = 0) -> AsyncIterator[Entry | str]:
         """Entries from `first` on as they come, and pieces of text under way; ends when the run has ended or rests."""
@@ -370,6 +373,12 @@ class Runs:
         self._drive(live)
         return live.view()
 
+    def _turn(self, run: str) -> asyncio.Lock:
+        """Who reads or opens the journal of a run that rests."""
+        if (lock := self._turns.get(run)) is None:
+            lock = self._turns[run] = asyncio.Lock()
+        return lock
+
     def _folder_of(self, order: Order, id_: RunId, roots: Sequence[str]) -> Path:
         if not order.folder:
             folder = self._paths.workplace(id_)
@@ -407,7 +416,8 @@ class Runs:
     async def _wake(self, row: RunRow) -> _Live:
         """The run's journal, open. A damaged one ends the run."""
         try:
-            record = await RunRecord.open(self._paths.journal(RunId(row.id)), self._now, row.steps)
+            async with self._turn(row.id):
+                record = await RunRecord.open(self._paths.journal(RunId(row.id)), self._now, row.steps)
         except StoreDamaged as problem:
             await self.rows.put(
                 replace(row, state="ended", ending="failed", answer=problem.message, updated_at=self._now())
@@ -416,9 +426,10 @@ class Runs:
         order = Order.of_json(row.order)
         live = self._live[row.id] = _Live(row, order, record, self._purse_of(row, order))
         live.purse.count(row.id, record.entries, self._now(), order.depth > 0)
-        for child in await self.rows.below(row.id):
-            live.purse.put(child.id, child.tokens, 0.0)
         record.listen(live.heard)
+        for child in await self.rows.below(row.id):
+            if child.id not in self._live:
+                live.purse.put(child.id, child.tokens, 0.0)
         return live
 
     def _purse_of(self, row: RunRow, order: Order) -> Purse:
@@ -505,8 +516,9 @@ class Runs:
         await self.rows.put(live.row)
 
     async def _rest(self, live: _Live) -> None:
-        self._live.pop(live.row.id, None)
-        await live.record.close()
+        async with self._turn(live.row.id):
+            self._live.pop(live.row.id, None)
+            await live.record.close()
         for queue in live.watchers:
             queue.put_nowait(None)
 

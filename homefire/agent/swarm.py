@@ -140,7 +140,7 @@ class Swarms:
                     for name in names:
                         if not live.begun[name].is_set():
                             tasks[name].cancel()
-                await asyncio.wait(tasks.values())
+                await asyncio.gather(*tasks.values(), return_exceptions=True)
             finally:
                 for task in tasks.values():
                     task.cancel()

@@ -110,6 +110,7 @@ _DOWNLOAD = f"{_AT}/downloads/{{id}}"
 _PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
 _RUN = f"{_AT}/agent/runs/{{id}}"
+_SWARM = f"{_AT}/agent/swarms/{{id}}"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
 RIGHTS: dict[str, Right] = {
@@ -188,6 +189,12 @@ RIGHTS: dict[str, Right] = {
          f"DELETE {_AT}/agent/timers/{{id}}"],
         Right(AGENT),
     ),
+    **dict.fromkeys(
+        [f"POST {_AT}/agent/swarms", f"GET {_AT}/agent/swarms", f"GET {_SWARM}", f"GET {_SWARM}/steps",
+         f"POST {_SWARM}/stop", f"POST {_SWARM}/resume"],
+        Right(AGENT),
+    ),
+    f"DELETE {_SWARM}": Right(AGENT, "swarm of agents removed"),
     f"DELETE {_RUN}": Right(AGENT, "agent's run removed"),
     # A yes to an effect needs `tools` beside it: the route asks for it.
     f"POST {_RUN}/decide": Right(AGENT, "agent's call decided"),
