@@ -3,7 +3,7 @@
     chat       answers in every dialect, embeddings, conversations (a key without admin sees those that it began)
     models     what is installed and in memory: fetch, remove, load; sensors and counts
     knowledge  searching what was ingested, and reading it: every collection
-    agent      runs of agents: those that this key began, with what is granted to it
+    agent      runs of agents: those that this key began, with what is granted to it; the memory of this key
     tools      a yes to what an agent of this key wants to do
     processes  a room to come; no route needs it yet
     admin      keys, links, engines elsewhere, files of this machine, the audit log; and everything above
@@ -111,6 +111,7 @@ _PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
 _RUN = f"{_AT}/agent/runs/{{id}}"
 _SWARM = f"{_AT}/agent/swarms/{{id}}"
+_MEMORY = f"{_AT}/memory"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
 RIGHTS: dict[str, Right] = {
@@ -176,6 +177,7 @@ RIGHTS: dict[str, Right] = {
     ),
     # And `chat`: the route asks for it too.
     f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
+    f"POST {_AT}/read": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
     f"POST {_AT}/knowledge/import": Right(ADMIN, "collection imported"),
@@ -195,6 +197,16 @@ RIGHTS: dict[str, Right] = {
         Right(AGENT),
     ),
     f"DELETE {_SWARM}": Right(AGENT, "swarm of agents removed"),
+    **dict.fromkeys(
+        [f"GET {_MEMORY}/blocks", f"PUT {_MEMORY}/blocks/{{name}}", f"GET {_MEMORY}/blocks/{{name}}/versions",
+         f"POST {_MEMORY}/blocks/{{name}}/restore", f"GET {_MEMORY}/facts", f"POST {_MEMORY}/facts",
+         f"GET {_MEMORY}/facts/{{id}}", f"POST {_MEMORY}/facts/{{id}}/restore", f"POST {_MEMORY}/undo",
+         f"POST {_MEMORY}/search", f"GET {_MEMORY}/export"],
+        Right(AGENT),
+    ),
+    f"DELETE {_MEMORY}/facts/{{id}}": Right(AGENT, "fact forgotten"),
+    f"POST {_MEMORY}/forget": Right(AGENT, "fact forgotten"),
+    f"POST {_MEMORY}/import": Right(AGENT, "memory imported"),
     f"DELETE {_RUN}": Right(AGENT, "agent's run removed"),
     # A yes to an effect needs `tools` beside it: the route asks for it.
     f"POST {_RUN}/decide": Right(AGENT, "agent's call decided"),
