@@ -11,6 +11,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from homefire.client import Homefire
+from homefire.errors import UnknownSwarm
 from homefire.models.library import PILOT_FILE
 from tests.conftest import RunningDaemon
 
@@ -48,6 +52,12 @@ def test_three_models_and_a_daemon_that_is_killed(new_daemon: Callable[..., Runn
     assert shown["spent"]["tokens"] == sum(each["run"]["tokens"] for each in shown["agents"]) > 0
     runs = json.loads(running.cli("agent", "list", "--json").stdout)["runs"]
     assert len(runs) == 6
+
+    added = json.loads(running.cli("key", "add", "bot", "--scope", "agent", "--json").stdout)
+    with Homefire.connect(url=running.url, key=added["key"]) as bot:
+        assert bot.get("/homefire/v1/agent/swarms") == {"swarms": []}
+        with pytest.raises(UnknownSwarm):
+            bot.post(f"/homefire/v1/agent/swarms/{made['id']}/stop")
 
     (spec / "last.md").write_text('+++\nafter = ["last"]\n+++\n', "utf-8")
     wrong = running.cli("agents", "run", str(spec), "--json")
