@@ -31,6 +31,7 @@ from bench import (
     start,
     store,
     swap,
+    swarm,
     verify,
 )
 from bench.report import Report
@@ -47,6 +48,7 @@ BENCHES = {
     "slots": slots.measure,
     "fair": fair.measure,
     "swap": swap.measure,
+    "swarm": swarm.measure,
     "kv": kv.measure,
     "fetch": fetch.measure,
     "verify": verify.measure,

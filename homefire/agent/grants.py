@@ -2,7 +2,7 @@
 
 | tools                                                                                  | at first use       |
 |----------------------------------------------------------------------------------------|--------------------|
-| those that read nothing private and touch nothing, the memory, notes, timers, knowledge | granted            |
+| those that read nothing private and touch nothing, the memory, notes, timers, knowledge, a swarm's board | granted |
 | files, in the run's own folder                                                          | granted            |
 | run_code, run_shell, load_model, start_process, spawn_agent                             | granted, asks each time |
 | web_fetch, web_search, tools of MCP servers                                             | not granted        |
@@ -23,9 +23,11 @@ from homefire.store import GrantRow, RunRows, Safety
 FREE = frozenset((
     "respond", "calculate", "convert_units", "add_days", "current_time", "ask_person", "system_status", "remember", "recall",
     "forget", "add_note", "set_timer", "search_knowledge", "process_status", "list_files", "read_file", "write_file",
-    "search_files", "ingest",
+    "search_files", "ingest", "board_post", "board_read",
 ))  # fmt: skip
 ASKS = frozenset(("run_code", "run_shell", "load_model", "start_process", "spawn_agent"))
+# Shown to the agents of a swarm only.
+IN_SWARM = frozenset(("board_post", "board_read"))
 # Arguments as large as the largest file that is written.
 LARGEST = 256 * 1024
 

@@ -63,6 +63,11 @@ def quiet(_: str) -> None:
     """Nobody listens."""
 
 
+def alone() -> str:
+    """Nothing is spent together with others."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What was measured of a model (`probe.py`). `form`: "native", its template has tools, or "forced", it calls only where it
@@ -75,7 +80,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class LoopRules:
-    """How a run is to be carried out."""
+    """How a run is to be carried out. `shared` says in words what is used up of a budget that others spend from too, or ""."""
 
     mode: Mode = "full"
     budget: Budget = field(default_factory=Budget)
@@ -83,6 +88,7 @@ class LoopRules:
     system: str = ""
     facts: ModelFacts = field(default_factory=ModelFacts)
     run: str = "run"
+    shared: Callable[[], str] = alone
 
 
 # A look at a call of risk before it is made; a text says why not.
@@ -137,7 +143,7 @@ class Loop:
         if (call := self._under_way()) is not None:
             await self._record.add(await self._hands.do(call, self._label()))
             return None
-        if what := spent(entries, time.time()).over(self._rules.budget):
+        if what := spent(entries, time.time()).over(self._rules.budget) or self._rules.shared():
             return await self._end("budget", f"It has used up {what}. Start it with more, or give a smaller task.")
         if self._in_a_row(Repaired) >= HELPLESS:
             return await self._end(

@@ -23,7 +23,7 @@ CHILD_SHARE, MOST_DEPTH, MOST_CHILDREN = 0.25, 2, 8
 class Order:
     """A task and its bounds. `tools`: () for all that are granted; `budget`: any of steps, tokens, seconds; `guards`: those that
     are switched, by name; `folder`: "" for one of the run's own; `label`: where the task's text comes from; `depth`: 0 for a run
-    that a person began, `role` what a parent calls it. Raises InvalidRequest."""
+    that a person began, `role` what a parent calls it, `group` the swarm whose agent it is. Raises InvalidRequest."""
 
     task: str
     model: str = ""
@@ -37,6 +37,7 @@ class Order:
     parent: str = ""
     depth: int = 0
     role: str = ""
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not self.task.strip() or len(self.task) > MOST_TASK:
@@ -68,6 +69,7 @@ class Order:
             run,
             self.depth + 1,
             role,
+            self.group,
         )
 
     def to_json(self) -> str:

@@ -28,11 +28,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
+from homefire.agent.budget import Budget
 from homefire.agent.effects import EffectRules, Effects, kept
-from homefire.agent.grants import Grants
+from homefire.agent.grants import IN_SWARM, Grants
 from homefire.agent.needs import Hands, Record
 from homefire.agent.order import MOST_CHILDREN, MOST_DEPTH, Order
+from homefire.agent.purse import Purse
 from homefire.agent.record import RunRecord, begun_and_lost, read_entries, waiting_for
 from homefire.agent.step import Answered, Called, Decided, Ended, Ending, Entry, Ordered, Returned, Told
 from homefire.agent.tool import Tool
@@ -70,7 +73,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a loop is made of."""
+    """What a loop is made of. `shared` as in `LoopRules`."""
 
     order: Order
     key: str
@@ -79,6 +82,7 @@ class Given:
     hands: Hands
     offered: Sequence[ToolSpec]
     say: Say
+    shared: Callable[[], str] = lambda: ""
 
 
 class MakeLoop(Protocol):
@@ -103,6 +107,7 @@ class _Live:
     row: RunRow
     order: Order
     record: RunRecord
+    purse: Purse
     task: asyncio.Task[None] | None = None
     asked: dict[str, asyncio.Future[Decided]] = field(default_factory=dict)
     watchers: set[asyncio.Queue[Entry | str | None]] = field(default_factory=set)
@@ -127,6 +132,7 @@ class _Live:
 
     def heard(self, entry: Entry) -> None:
         """An entry is on the disk."""
+        self.purse.count(self.row.id, self.record.entries, entry.at, self.order.depth > 0)
         for queue in self.watchers:
             queue.put_nowait(entry)
 
@@ -163,7 +169,10 @@ class Runs:
         self._make = make
         self._rules = rules
         self._now = now
+        # Purses of swarms by their id, kept by `swarm.py`.
+        self.groups: dict[str, Purse] = {}
         self._live: dict[str, _Live] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
 
     async def open(self) -> None:
@@ -189,6 +198,20 @@ class Runs:
         """Begins a run. Raises FolderNotGranted, DiskFull, ShuttingDown."""
         return await self._begin(order, key, RunId("r" + secrets.token_hex(8)))
 
+    async def begin_as(self, order: Order, key: str, id_: RunId) -> RunRow:
+        """As `start`, under an id of the caller's; the run of this id if it was begun before, taken up if it rests and
+        was not so too often."""
+        if (row := await self.rows.get(id_)) is None:
+            return await self._begin(order, key, id_)
+        if row.state != "ended" and id_ not in self._live and row.resumes < MOST_RESUMES:
+            await self._take_up(row)
+        return await self.get(key, id_)
+
+    def order_of(self, run: str) -> Order | None:
+        """The order of a run under way."""
+        live = self._live.get(run)
+        return None if live is None else live.order
+
     async def list(self, key: str, limit: int = 50, before: float | None = None) -> list[RunRow]:
         """A key's runs, newest first."""
         return [
@@ -204,10 +227,11 @@ class Runs:
     async def entries(self, key: str, run: str, first: int = 0) -> Sequence[Entry]:
         """A run's steps from `first` on. Raises UnknownRun, StoreDamaged."""
         await self._row(key, run)
-        if (live := self._live.get(run)) is not None:
-            return list(live.record.entries[first:])
-        folder = self._paths.journal(RunId(run))
-        return (await asyncio.to_thread(lambda: list(read_entries(folder))))[first:]
+        async with self._turn(run):  # a journal is open once
+            if (live := self._live.get(run)) is not None:
+                return list(live.record.entries[first:])
+            folder = self._paths.journal(RunId(run))
+            return (await asyncio.to_thread(lambda: list(read_entries(folder))))[first:]
 
     async def watch(self, key: str, run: str, first: int = 0) -> AsyncIterator[Entry | str]:
         """Entries from `first` on as they come, and pieces of text under way; ends when the run has ended or rests."""
@@ -297,9 +321,12 @@ class Runs:
             raise InvalidRequest(f"Not a handle of a result: {handle[:80]!r}", param="handle")
         await self._row(key, run)
         found = await asyncio.to_thread(kept, self._paths.results(RunId(run)), int(number))
-        if found is None:
+        if found is not None:
+            return found
+        step = next((e.step for e in await self.entries(key, run) if e.n == int(number)), None)
+        if not isinstance(step, Answered | Returned):
             raise InvalidRequest(f"There is no result {number} of this run.", param="handle")
-        return found
+        return step.text.encode("utf-8", "replace")
 
     async def spawn(self, key: str, parent: str, id_: str, *, role: str, task: str, source: Label) -> RunRow:
         """A run that another begins, or the one of this id that it began before a crash. Raises InvalidRequest."""
@@ -321,9 +348,12 @@ class Runs:
         live = self._live.get(run)
         if live is not None and live.task is not None:
             await asyncio.wait({live.task})
-        row, entries = await self._row(key, run), await self.entries(key, run)
-        seen = [e.step.label for e in entries if isinstance(e.step, Ordered | Returned)]
-        return row, joined(seen).through("model")
+        return await self._row(key, run), await self.seen(key, run)
+
+    async def seen(self, key: str, run: str) -> Label:
+        """The label of all that a run saw."""
+        entries = await self.entries(key, run)
+        return joined(e.step.label for e in entries if isinstance(e.step, Ordered | Returned)).through("model")
 
     async def _begin(self, order: Order, key: str, id_: RunId) -> RunRow:
         if self._closed:
@@ -342,6 +372,12 @@ class Runs:
             raise
         self._drive(live)
         return live.view()
+
+    def _turn(self, run: str) -> asyncio.Lock:
+        """Who reads or opens the journal of a run that rests."""
+        if (lock := self._turns.get(run)) is None:
+            lock = self._turns[run] = asyncio.Lock()
+        return lock
 
     def _folder_of(self, order: Order, id_: RunId, roots: Sequence[str]) -> Path:
         if not order.folder:
@@ -380,15 +416,27 @@ class Runs:
     async def _wake(self, row: RunRow) -> _Live:
         """The run's journal, open. A damaged one ends the run."""
         try:
-            record = await RunRecord.open(self._paths.journal(RunId(row.id)), self._now, row.steps)
+            async with self._turn(row.id):
+                record = await RunRecord.open(self._paths.journal(RunId(row.id)), self._now, row.steps)
         except StoreDamaged as problem:
             await self.rows.put(
                 replace(row, state="ended", ending="failed", answer=problem.message, updated_at=self._now())
             )
             raise
-        live = self._live[row.id] = _Live(row, Order.of_json(row.order), record)
+        order = Order.of_json(row.order)
+        live = self._live[row.id] = _Live(row, order, record, self._purse_of(row, order))
+        live.purse.count(row.id, record.entries, self._now(), order.depth > 0)
         record.listen(live.heard)
+        for child in await self.rows.below(row.id):
+            if child.id not in self._live:
+                live.purse.put(child.id, child.tokens, 0.0)
         return live
+
+    def _purse_of(self, row: RunRow, order: Order) -> Purse:
+        """A run and all that it begins spend from what it was given, and that from what its parent or its swarm has."""
+        parent = self._live.get(row.parent)
+        above = parent.purse if parent is not None else self.groups.get(order.group)
+        return Purse("the run and those that it began", order.budget.get("tokens", Budget().tokens), above=above)
 
     async def _awake(self, key: str, run: str) -> _Live:
         row = await self._row(key, run)
@@ -438,7 +486,8 @@ class Runs:
         key, run = live.row.key, RunId(live.row.id)
         tools = self._tools()
         granted = await self.grants.ready(key, tools)
-        wanted = [name for name in tools if name in granted and (not live.order.tools or name in live.order.tools)]
+        here = granted if live.order.group else granted - IN_SWARM
+        wanted = [name for name in tools if name in here and (not live.order.tools or name in live.order.tools)]
         folder = self._folder_of(live.order, run, await self.grants.roots(key))
         rules = self._rules
         effects = Effects(
@@ -447,7 +496,7 @@ class Runs:
             rules=EffectRules(self._paths.results(run), rules.seconds, rules.asks_again, rules.patience),
         )  # fmt: skip
         offered = [tools[name].spec for name in wanted]
-        runner = await self._make(Given(live.order, key, run, live.record, effects, offered, live.say))
+        runner = await self._make(Given(live.order, key, run, live.record, effects, offered, live.say, live.purse.over))
         return await runner.run()
 
     async def _end(self, live: _Live, ended: Ended) -> None:
@@ -467,8 +516,9 @@ class Runs:
         await self.rows.put(live.row)
 
     async def _rest(self, live: _Live) -> None:
-        self._live.pop(live.row.id, None)
-        await live.record.close()
+        async with self._turn(live.row.id):
+            self._live.pop(live.row.id, None)
+            await live.record.close()
         for queue in live.watchers:
             queue.put_nowait(None)
 

@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "link": ("lifecycle", "print a fresh one-time link to the page"),
     "chat": ("chat", "talk: one prompt, or a conversation"),
     "agent": ("agent", "have an agent do something: it thinks, calls tools, asks before anything risky"),
+    "agents": ("agents", "several agents that work together: run, list, show, watch, stop, resume"),
     "tools": ("tools", "what agents can do here: list, show, allow, deny"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from homefire.agent.budget import Budget
+from homefire.agent.grants import IN_SWARM
 from homefire.agent.guards import Guards
 from homefire.agent.loop import Loop, LoopRules, ModelFacts, Review
 from homefire.agent.probe import facts_of
@@ -71,11 +72,12 @@ class Loops:
         )
         guards = Guards().without(name for name, on in order.guards.items() if not on)
         system = self._system() + (f"\nYour role: {order.role}" if order.role else "")
-        rules = LoopRules(order.mode, budget, guards, system, facts, given.run)
-        review = self._review(given.offered)
-        return Loop(
-            model, given.hands, given.record, given.offered, rules, embed=self._embed, say=given.say, review=review
-        )
+        rules = LoopRules(order.mode, budget, guards, system, facts, given.run, given.shared)
+        # The pilot knows the tools that it was trained on; those of a board it has where the spec names them.
+        left_out = frozenset() if facts.system else IN_SWARM - frozenset(order.tools)
+        offered = [tool for tool in given.offered if tool.name not in left_out]
+        review = self._review(offered)
+        return Loop(model, given.hands, given.record, offered, rules, embed=self._embed, say=given.say, review=review)
 
     async def _facts_of(self, model: AgentModel, mode: str) -> ModelFacts:
         """The built-in model is what it was trained to be; another is tried before its first run that needs its calls."""

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from homefire.agent.runs import MakeLoop, Runs, RunsRules
+from homefire.agent.swarm import Swarms
 from homefire.agent.timers import Timers
 from homefire.agent.tool import Tool
 from homefire.agent.tools import Around, all_tools
+from homefire.agent.tools.board import board_tools
 from homefire.agent.tools.programs import Walls
 from homefire.hardware import detect
 from homefire.knowledge.knowledge import Knowledge
@@ -25,7 +27,7 @@ from homefire.residency import Keeper
 from homefire.safety import Boundary
 from homefire.sandbox.sandbox import Limits
 from homefire.settings import Settings
-from homefire.store import RunRows, Safety, Store, TimerRow
+from homefire.store import RunRows, Safety, Store, SwarmRows, TimerRow
 
 # Questions are put anew a little before the approval they wait for ends.
 BEFORE_END = 10.0
@@ -54,8 +56,10 @@ class Agents:
         rules = RunsRules(bool(settings.agent_resume), float(settings.agent_tool_seconds), asks_again)
         self.runs = Runs(self.rows, paths, boundary, Safety(store), tools=lambda: self.tools, make=make, rules=rules)
         self.around.agents = self.runs
+        self.swarms = Swarms(SwarmRows(store), self.runs)
+        self._resume = bool(settings.agent_resume)
         self.timers.rung = self._rung
-        self.add_tools(all_tools(self.around))
+        self.add_tools([*all_tools(self.around), *board_tools(self.swarms)])
 
     def add_tools(self, tools: Iterable[Tool]) -> None:
         """Puts tools beside the others, or in the place of earlier ones of their names, and declares them."""
@@ -65,12 +69,15 @@ class Agents:
 
     async def open(self) -> None:
         """Takes up what the last daemon left."""
+        await self.swarms.prepare()
         await self.runs.open()
         await self.timers.open()
+        self.swarms.open(self._resume)
 
     async def close(self) -> None:
         """Runs under way are taken up at the next start."""
         await self.timers.close()
+        await self.swarms.close()
         await self.runs.close()
 
     async def _rung(self, row: TimerRow) -> None:

@@ -309,11 +309,12 @@ class Daemon:
 
     def _doors(self) -> tuple[AgentDoors, ToolRooms]:
         held = self._sandbox is not None and self._sandbox.facts().tier == 1
-        return make_doors(
+        doors, tools = make_doors(
             self.acting.runs, self.acting.timers, self.boundary, lambda: self.acting.tools,
             conversations=self.conversations, authority=self.authority, default_model=self._default_model,
             no_walls=lambda: "" if held else "no sandbox holds on this machine",
         )  # fmt: skip
+        return replace(doors, swarms=self.acting.swarms), tools
 
     def _asked(self) -> Answering:
         """Who answers the house's own requests, and far engines where an order names one."""

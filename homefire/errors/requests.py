@@ -575,6 +575,22 @@ class UnknownRun(ClientError):
     default_step = "See the runs with: homefire agent list"
 
 
+class UnknownSwarm(ClientError):
+    """No swarm of agents has this id, or it is another key's."""
+
+    code = "unknown_swarm"
+    status = 404
+    default_step = "See the swarms with: homefire agents list"
+
+
+class BadSwarm(ClientError):
+    """The files do not describe a swarm of agents; the message names the first that does not and why."""
+
+    code = "bad_swarm"
+    status = 400
+    default_step = "Mend the file and begin again; docs/agent.md shows one."
+
+
 class RunEnded(ClientError):
     """The run is over: nothing can be said to it, decided or resumed any more."""
 

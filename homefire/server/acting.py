@@ -31,6 +31,13 @@ PERSON = ""
 MOST_RUNS = 200
 
 
+class Work(Protocol):
+    """What can be held to a key's right: runs, and swarms."""
+
+    def watch(self, key: str, id_: str, /) -> AsyncIterator[Any]: ...
+    async def stop(self, key: str, id_: str, /) -> Any: ...
+
+
 class Runs(Protocol):
     """Runs of agents as the doors ask them (`agent/runs.py`); each raises UnknownRun for another key's."""
 
@@ -92,14 +99,15 @@ class Acting:
         if tasks:
             await asyncio.wait(tasks)
 
-    def hold(self, principal: Principal, run: str) -> None:
-        """From now on the run ends when this key's right does. What belongs to the person goes on: no key is behind it."""
+    def hold(self, principal: Principal, run: str, work: Work | None = None) -> None:
+        """From now on the run (or what else `work` carries out) ends when this key's right does.
+        What belongs to the person goes on: no key is behind it."""
         if principal.owner is None or run in self._held:
             return
-        task = self._held[run] = asyncio.ensure_future(self._hold(principal, principal.owner, run))
+        task = self._held[run] = asyncio.ensure_future(self._hold(principal, principal.owner, run, work or self._runs))
         task.add_done_callback(lambda _: self._held.pop(run, None))
 
-    async def _hold(self, principal: Principal, key: str, run: str) -> None:
+    async def _hold(self, principal: Principal, key: str, run: str, work: Work) -> None:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def end(problem: HomefireError) -> None:
@@ -107,7 +115,7 @@ class Acting:
                 ended.set_result(None)
 
         async def to_its_end() -> None:
-            async for _ in self._runs.watch(key, run, 0):
+            async for _ in work.watch(key, run):
                 pass
 
         with contextlib.suppress(HomefireError), self._authority.open_work.during(principal, end):
@@ -118,7 +126,7 @@ class Acting:
                 watching.cancel()
                 await asyncio.wait((watching,))
             if ended.done():
-                await self._runs.stop(key, run)
+                await work.stop(key, run)
 
     async def begin(self, order: Order, key: str) -> RunRow:
         """Starts a run that belongs to no conversation."""

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from homefire.agent.order import Order
 from homefire.agent.step import Asked, Called, Decided, Entry, Returned, to_json
+from homefire.agent.swarm import Swarms
 from homefire.dialects.strict import Closed
 from homefire.errors import HomefireError, InvalidRequest, NotAsked
 from homefire.server.acting import MOST_RUNS, PERSON, Acting, Place, Runs
@@ -48,6 +49,7 @@ from homefire.server.scopes import CHAT, TOOLS
 from homefire.server.work_stream import QUIET_SECONDS
 from homefire.store import RunRow, StoredMessage, TimerRow
 
+T = TypeVar("T")
 SMALL_BODY = 64 * 1024
 MOST_STEPS = 1000
 # What of a run's row its owner sees.
@@ -120,6 +122,7 @@ class Agents:
     runs: Runs
     acting: Acting
     timers: Timers
+    swarms: Swarms | None = None
 
 
 class AgentRoutes:
@@ -268,9 +271,9 @@ class AgentRoutes:
         await end_events(send)
 
 
-async def alive(news: AsyncIterator[Entry | str]) -> AsyncGenerator[Entry | str | None, None]:
+async def alive(news: AsyncIterator[T]) -> AsyncGenerator[T | None, None]:
     """The same, with None wherever nothing came for ten seconds."""
-    upcoming: asyncio.Future[Entry | str | None] | None = None
+    upcoming: asyncio.Future[T | None] | None = None
     try:
         while True:
             upcoming = upcoming or asyncio.ensure_future(anext(news, None))

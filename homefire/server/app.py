@@ -60,6 +60,7 @@ from homefire.server.request import send_bytes, send_json
 from homefire.server.responses_routes import ResponsesRoutes
 from homefire.server.scopes import Principal, right_of
 from homefire.server.spans import Spans
+from homefire.server.swarm_routes import SwarmBody, SwarmRoutes
 from homefire.server.telemetry_routes import SendBody, TelemetryBody, TelemetryRoutes
 from homefire.server.traits import Traits
 from homefire.server.trust_routes import BackupBody, TrustRoutes, VerifyHomeBody
@@ -484,6 +485,7 @@ def _agents(rooms: Rooms) -> list[RouteRow]:
             RouteRow("POST", f"{one}/decide", "Yes, no or an answer to what it asks", own.decide, acts.DecideBody),
             RouteRow("POST", f"{one}/stop", "Stop it", own.stop),
             RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
+            *_swarms(rooms.agents, rooms),
             RouteRow("GET", f"{AT}/agent/timers", "Timers that agents have set", own.timers),
             RouteRow("DELETE", f"{AT}/agent/timers/{{id}}", "Put one away", own.put_away, status=204),
         ]
@@ -495,6 +497,20 @@ def _agents(rooms: Rooms) -> list[RouteRow]:
             RouteRow("DELETE", f"{at}/{{name}}/grant", "Take it back", tools.revoke, status=204),
         ]
     return rows
+
+
+def _swarms(agents: acts.Agents, rooms: Rooms) -> list[RouteRow]:
+    own = SwarmRoutes(agents, rooms.authority, _answering(rooms), rooms.body_limit)
+    at, one = f"{AT}/agent/swarms", f"{AT}/agent/swarms/{{id}}"
+    return [
+        RouteRow("POST", at, "Have several agents do something together", own.start, SwarmBody, status=201),
+        RouteRow("GET", at, "Swarms of this key, newest first; limit", own.list),
+        RouteRow("GET", one, "One swarm, its agents and its board", own.get),
+        RouteRow("DELETE", one, "Forget a swarm, its board and its runs", own.delete, status=204),
+        RouteRow("GET", f"{one}/steps", "The steps of all its agents as they happen", own.follow, answer=STREAM),
+        RouteRow("POST", f"{one}/stop", "Stop all its agents", own.stop),
+        RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
+    ]
 
 
 def _telemetry(rooms: Rooms) -> list[RouteRow]:

@@ -110,6 +110,7 @@ _DOWNLOAD = f"{_AT}/downloads/{{id}}"
 _PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
 _RUN = f"{_AT}/agent/runs/{{id}}"
+_SWARM = f"{_AT}/agent/swarms/{{id}}"
 _MEMORY = f"{_AT}/memory"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
@@ -190,6 +191,12 @@ RIGHTS: dict[str, Right] = {
          f"DELETE {_AT}/agent/timers/{{id}}"],
         Right(AGENT),
     ),
+    **dict.fromkeys(
+        [f"POST {_AT}/agent/swarms", f"GET {_AT}/agent/swarms", f"GET {_SWARM}", f"GET {_SWARM}/steps",
+         f"POST {_SWARM}/stop", f"POST {_SWARM}/resume"],
+        Right(AGENT),
+    ),
+    f"DELETE {_SWARM}": Right(AGENT, "swarm of agents removed"),
     **dict.fromkeys(
         [f"GET {_MEMORY}/blocks", f"PUT {_MEMORY}/blocks/{{name}}", f"GET {_MEMORY}/blocks/{{name}}/versions",
          f"POST {_MEMORY}/blocks/{{name}}/restore", f"GET {_MEMORY}/facts", f"POST {_MEMORY}/facts",

@@ -15,6 +15,7 @@ from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, Knowled
 from homefire.store.prompts import PromptRow, PromptRows, SignerRow, VersionRow
 from homefire.store.runs import NoteRow, RunRow, RunRows, TimerRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
+from homefire.store.swarms import PostRow, SwarmRow, SwarmRows
 
 __all__ = [
     "ApprovalRow",
@@ -35,6 +36,7 @@ __all__ = [
     "KnowledgeRows",
     "NoteRow",
     "PieceRow",
+    "PostRow",
     "PromptRow",
     "PromptRows",
     "RunRow",
@@ -45,6 +47,8 @@ __all__ = [
     "SpaceRow",
     "Store",
     "StoredMessage",
+    "SwarmRow",
+    "SwarmRows",
     "TextRow",
     "TimerRow",
     "VerdictRow",

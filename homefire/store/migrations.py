@@ -208,4 +208,17 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     # 16: memory: blocks, what is recalled, facts with their sources (`memory_schema.py`).
     SCHEMA + OF_CONVERSATIONS,
+    # 17: swarms of agents, and the boards that they share.
+    """
+    CREATE TABLE swarms (
+        id TEXT PRIMARY KEY, key TEXT NOT NULL, task TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL,
+        ending TEXT NOT NULL, answer TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+        tokens INTEGER NOT NULL, seconds REAL NOT NULL
+    ) STRICT;
+    CREATE INDEX swarms_by_key ON swarms (key, created_at DESC);
+    CREATE TABLE boards (
+        swarm TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, text TEXT NOT NULL, label TEXT NOT NULL,
+        by TEXT NOT NULL, call TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (swarm, name, version), UNIQUE (swarm, call)
+    ) STRICT;
+    """,
 )

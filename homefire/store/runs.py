@@ -106,6 +106,15 @@ class RunRows:
         rows: list[Row] = await self._store.read(lambda c: c.execute(query).fetchall())
         return [RunRow(*row) for row in rows]
 
+    async def below(self, run: str) -> list[RunRow]:
+        """All runs that this one began, and those that they began."""
+        query = (
+            "WITH RECURSIVE under (id) AS (SELECT id FROM runs WHERE parent = ?1 UNION SELECT r.id FROM runs r "
+            f"JOIN under u ON r.parent = u.id) SELECT {_RUN} FROM runs WHERE id IN (SELECT id FROM under)"  # nosec B608 # our own columns
+        )
+        rows: list[Row] = await self._store.read(lambda c: c.execute(query, (run,)).fetchall())
+        return [RunRow(*row) for row in rows]
+
     async def delete(self, run: str) -> None:
         """Forgets a run's row."""
         await self._store.write(lambda c: c.execute("DELETE FROM runs WHERE id = ?", (run,)))
