@@ -119,7 +119,7 @@ def test_one_moment_while_somebody_writes(home: Paths, tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_has_no_backup_unless_it_is_wanted(home: Paths, tmp_path: Path) -> None:
-    on(home.database, lambda c: c.execute("UPDATE messages SET content = 'rot' WHERE seq = 3"))
+    on(home.database, lambda c: c.execute("UPDATE messages SET model = 'rot' WHERE seq = 3"))
     with pytest.raises(StoreDamaged) as caught:
         back_up(home, tmp_path / "copy")
     assert "--anyway" in caught.value.next_step

@@ -77,6 +77,10 @@ def test_a_route_that_nobody_entered_needs_admin() -> None:
     Principal("key", "k", frozenset({"admin"})).require(right.needs)
 
 
+# What reads a collection with a model needs the scope of both, and no key here has two.
+ASKS_A_MODEL_TOO = {"/homefire/v1/read"}
+
+
 def test_every_route_with_every_scope(tmp_path: Path) -> None:
     """What the table says is what happens: a key of one scope is refused with 403 where it lacks it, and never elsewhere."""
 
@@ -90,7 +94,7 @@ def test_every_route_with_every_scope(tmp_path: Path) -> None:
                 continue
             for scope, header in keys.items():
                 reply = await house.call(row.method, path, {} if row.method != "GET" else None, header)
-                allowed = scope == "admin" or scope in row.right.needs
+                allowed = scope == "admin" or (scope in row.right.needs and path not in ASKS_A_MODEL_TOO)
                 assert (reply.status == 403) == (not allowed), (row.method, path, scope, reply.body)
                 if not allowed:
                     refused += 1
