@@ -204,4 +204,10 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE prompt_signers (key TEXT PRIMARY KEY, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
     """,
+    # 16: MCP servers that a person added.
+    """
+    CREATE TABLE mcp_servers (
+        name TEXT PRIMARY KEY, command TEXT NOT NULL, url TEXT NOT NULL, passed TEXT NOT NULL, added_at REAL NOT NULL
+    ) STRICT;
+    """,
 )
