@@ -19,10 +19,12 @@ from bench import (
     guardrails,
     ingest,
     kv,
+    memory,
     needles,
     policy,
     quantize,
     retrieval,
+    rlm,
     router,
     sandbox,
     slots,
@@ -58,6 +60,8 @@ BENCHES = {
     "needles": needles.measure,
     "ingest": ingest.measure,
     "retrieval": retrieval.measure,
+    "rlm": rlm.measure,
+    "memory": memory.measure,
 }
 
 
@@ -70,12 +74,13 @@ def main() -> int:
     parser.add_argument(
         "--tokens", type=int, default=needles.TOKENS, help="needles: size of the haystack, four bytes each"
     )
+    parser.add_argument("--pilot", action="store_true", help="guardrails: the built-in model too")
     parser.add_argument("--runs", type=int, default=guardrails.RUNS, help="guardrails: how often each scenario is run")
     options = parser.parse_args()
     choices: dict[str, dict[str, Any]] = {
         "needles": {"tokens": options.tokens},
         "retrieval": {"peers": options.peers},
-        "guardrails": {"runs": options.runs},
+        "guardrails": {"runs": options.runs, "with_pilot": options.pilot},
     }
     given = choices.get(options.name, {})
     try:

@@ -11,21 +11,24 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from bench.pilot_model import pilot
 from bench.report import Report
 from fakes.scenario_model import GRID, Badness, ScriptedModel
 from fakes.tool_world import ListRecord, Scenario, ToolWorld, scenarios, specs
 from homefire.agent.budget import Budget
 from homefire.agent.guards import BARE, Guards
-from homefire.agent.loop import Loop, LoopRules
+from homefire.agent.loop import Loop, LoopRules, ModelFacts
 from homefire.agent.step import Ordered
+from homefire.daemon.agent_model import AgentModel
 
 RUNS = 20
 GOALS: dict[str, tuple[str, float]] = {"failures_ratio": ("<=", 0.5), "most_identical_calls": ("<=", 2)}
 BUDGET = Budget(steps=30, tokens=400_000, seconds=1800.0)
 
 
-async def measure(runs: int = RUNS) -> Report:
-    """Runs it. Both arms over the grid, then the mixed point of 0.1 with each guard off."""
+async def measure(runs: int = RUNS, with_pilot: bool = False) -> Report:
+    """Runs it. Both arms over the grid, then the mixed point of 0.1 with each guard off; `with_pilot`: the built-in model too,
+    bare and guarded, at a temperature of 0.3 (at 0 all runs of a scenario would be one)."""
     report, told = Report("guardrails", GOALS), scenarios()
     points = list[float]()
     failed, most, bare_most, count = Counter[str](), 0, 0, 0
@@ -53,7 +56,28 @@ async def measure(runs: int = RUNS) -> Report:
         "most_identical_calls": most,
         "bare_most_identical_calls": bare_most,
     }
+    if with_pilot:
+        async with pilot() as model:
+            for arm, guards in (("bare", BARE), ("guarded", Guards())):
+                wrong, same, ended = await _pilot(model, told, guards, runs)
+                report.figures[f"pilot_{arm}_failed_pct"] = 100 * wrong / (len(told) * runs)
+                report.figures[f"pilot_{arm}_most_identical_calls"] = same
+                report.figures |= {f"pilot_{arm}_{why}": count for why, count in ended.items()}
     return report
+
+
+async def _pilot(model: AgentModel, told: list[Scenario], guards: Guards, runs: int) -> tuple[int, int, Counter[str]]:
+    """The same with the built-in model, and how its runs ended."""
+    wrong, most, ended = 0, 0, Counter[str]()
+    rules = LoopRules(budget=BUDGET, guards=guards, facts=ModelFacts(system=False, temperature=0.3))
+    for scenario in told:
+        for _ in range(runs):
+            world, record = ToolWorld(scenario), ListRecord()
+            await record.add(Ordered(scenario.task))
+            ended[(await Loop(model, world, record, specs(scenario.tools), rules).run()).why] += 1
+            wrong += bool(world.judged(scenario, record.entries))
+            most = max(most, *world.made.values(), 0)
+    return wrong, most, ended
 
 
 async def _arm(told: list[Scenario], badness: Badness, guards: Guards, runs: int) -> tuple[int, int]:

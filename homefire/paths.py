@@ -194,6 +194,7 @@ class Paths:
         self.tls_certificate = self.tls / "certificate.pem"
         self.tls_key = self.tls / "key.pem"
         self.graphs = home / "cache" / "graphs"
+        self.agent_facts = home / "cache" / "agent-facts.json"
         self.engine_builds = home / "cache" / "engines"
         self.pack_key = home / "pack.key"
         self.volumes = home / "volumes"

@@ -3,7 +3,7 @@
 | guard | without it | what it does |
 |---|---|---|
 | respond_tool | prose passes for an answer | an answer is a call of `respond`, prose is asked again, constrained |
-| constrain | a model that writes no call writes none | reasons freely first; if no call comes, once more with one forced |
+| constrain | a model that writes no call writes none | free first, then forced; announcing is no answer |
 | rescue | calls in another model's form are lost | reads them, and cuts off results the model invented |
 | prefilter | dozens of tools drown the task | shows the eight that fit |
 | repeats | the same call again and again | the second gives the first's result, the third is blocked and its tool withdrawn |
@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from homefire.agent.step import Called, Entry, Ordered, Returned, Told
+from homefire.agent.step import Called, Entry, Ordered, Returned, Thought, Told
 from homefire.errors import InvalidRequest
 
 RESPOND = "respond"
@@ -47,6 +47,12 @@ _DEED_PATTERNS = [(re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), tools) for 
 _ADMITS = re.compile(
     r"\b(?:no|not|none|nothing|cannot|can't|could ?n[o']t|couldn't|didn't|doesn't|isn't|wasn't|unable|fail(?:ed|s|ure)?|error|"
     r"denied|refused|missing|empty|unknown|without|unavailable|impossible|problem|sorry|instead|unfortunately|timed out)\b",
+    re.IGNORECASE,
+)
+# A model that is made to call after it announced a call tends to announce it once more, by `respond`.
+_ANNOUNCES = re.compile(
+    r"(?:(?:ok(?:ay)?|sure|right|yes)[,.!]? )?(?:first,? )?"
+    r"(?:i will|i'll|i am going to|i'm going to|let me|i need to|next,? i)\b",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
@@ -160,6 +166,8 @@ def complaint(entries: Sequence[Entry], text: str, guards: Guards) -> tuple[str,
         call, result = failed
         what = "found nothing" if result.status == "empty" else f"did not work ({result.code or result.status})"
         return (f"Not yet: the call of '{call.tool}' {what}. Try another way, or say so in the answer.", "open_failure")
+    if guards.constrain and "announced" not in said and _ANNOUNCES.match(text) and _just_written(entries, text):
+        return "Not yet: that only says what will be done. Do it: call the tool.", "announced"
     if guards.grounding and "claim" not in said:
         done = {entry.step.tool for entry in entries if isinstance(entry.step, Called)} & _worked(entries)
         for pattern, tools in _DEED_PATTERNS:
@@ -174,6 +182,12 @@ def complaint(entries: Sequence[Entry], text: str, guards: Guards) -> tuple[str,
             "ungrounded",
         )
     return None
+
+
+def _just_written(entries: Sequence[Entry], text: str) -> bool:
+    """Whether the answer is what the model had written in the place of a call."""
+    last = entries[-1].step if entries else None
+    return isinstance(last, Thought) and " ".join(last.text.split()) == " ".join(text.split())
 
 
 def _last_order(entries: Sequence[Entry]) -> int:

@@ -29,7 +29,7 @@ from homefire.agent.formats import Draft
 from homefire.agent.guards import RESPOND, Guards
 from homefire.agent.needs import Embed, Hands, Model, Record
 from homefire.agent.rules import Rules
-from homefire.agent.shown import Chooser
+from homefire.agent.shown import ALWAYS, Chooser
 from homefire.agent.step import (
     Answered,
     Called,
@@ -53,7 +53,7 @@ NOTHING, OURS = Draft(), label("system")
 HELPLESS, STUCK = 4, 4
 # Of the window: what the answer gets at most, and what of the rest may be filled before older steps are shortened.
 MOST_ANSWER, FILL = 1024, 0.9
-# Tokens that the role's text and the tools may have together; what is more is left out, descriptions first.
+# Tokens that the role's text and the tools may have together, half of the window at most: what is more is not shown.
 FIXED = 1500
 
 
@@ -108,6 +108,7 @@ class Loop:
         self._chooser = Chooser(offered, embed)
         self._say, self._review = say, review
         self._stubs = 0
+        self._sizes: dict[tuple[str, ...], int] = {}
         self._shown: tuple[ToolSpec, ...] = ()
         self._shown_for: tuple[str, frozenset[str]] | None = None
 
@@ -264,8 +265,25 @@ class Loop:
         else:
             self._shown = tuple(self._offered.values())
         gone = guards.withdrawn(entries) if self._rules.guards.repeats else frozenset()
-        left = tuple(tool for tool in self._shown if tool.name not in gone)
-        return left or self._shown
+        left = tuple(tool for tool in self._shown if tool.name not in gone) or self._shown
+        return await self._within(left, called) if self._rules.guards.prefilter else left
+
+    async def _within(self, tools: tuple[ToolSpec, ...], called: frozenset[str]) -> tuple[ToolSpec, ...]:
+        """As many of them as the fixed part of the prompt has room for, the ones that were called last to go."""
+        most = min(FIXED, self._model.window // 2)
+        while (names := tuple(tool.name for tool in tools)) not in self._sizes or self._sizes[names] > most:
+            if names not in self._sizes:
+                system = self._rules.system if self._rules.facts.system else ""
+                messages = (*([Message("system", system)] if system else []), Message("user", "x"))
+                request = ChatRequest(self._model.name, messages, tools=_wire(tools))
+                self._sizes[names] = await self._model.count(request)
+                continue
+            spare = [tool for tool in tools if tool.name not in ALWAYS]
+            if not spare:
+                return tools
+            gone = next((tool for tool in reversed(spare) if tool.name not in called), spare[-1])
+            tools = tuple(tool for tool in tools if tool is not gone)
+        return tools
 
     async def _asked(self, tools: Sequence[ToolSpec], choice: str) -> Draft:
         """The model's next answer, within its window: older steps are shortened until the prompt fits."""
@@ -308,10 +326,9 @@ class Loop:
         )
         messages = window.messages(self._rules.run, self._record.entries, view)
         sampling = Sampling(temperature=self._rules.facts.temperature, max_tokens=most)
-        wire = tuple(Tool(tool.name, tool.description, dict(tool.parameters)) for tool in tools)
         key = f"agent-{self._rules.run}"
         return ChatRequest(
-            self._model.name, messages, sampling, wire, choice, stream=True, include_usage=True, cache_key=key
+            self._model.name, messages, sampling, _wire(tools), choice, stream=True, include_usage=True, cache_key=key
         )
 
     async def _ask(self, request: ChatRequest) -> Draft:
@@ -361,6 +378,10 @@ class Loop:
         ended = Ended(why, text, code)
         await self._record.add(ended)
         return ended
+
+
+def _wire(tools: Sequence[ToolSpec]) -> tuple[Tool, ...]:
+    return tuple(Tool(tool.name, tool.description, dict(tool.parameters)) for tool in tools)
 
 
 def _heard(

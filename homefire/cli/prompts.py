@@ -116,7 +116,11 @@ def _edit(options: argparse.Namespace, home: Homefire) -> int:
         before, on = str(shown["text"]), int(shown["current"])
     except UnknownPrompt:
         before, on = "", 0
-    text = _in_editor(before, options.name) if options.file is None else _read(options.file)
+    text = (
+        in_editor(before, f"homefire prompts edit {options.name} --file FILE")
+        if options.file is None
+        else read_file(options.file)
+    )
     text = text.rstrip("\n")
     if text == before or not text.strip():
         print("Nothing was changed.", file=sys.stderr)
@@ -132,13 +136,12 @@ def _edit(options: argparse.Namespace, home: Homefire) -> int:
     return 0
 
 
-def _in_editor(before: str, name: str) -> str:
-    """What a person makes of it. Raises InvalidRequest without an editor or a terminal."""
+def in_editor(before: str, instead: str) -> str:
+    """What a person makes of it; `instead`: the command that needs no editor. Raises InvalidRequest without an editor or a
+    terminal."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
     if not editor or not sys.stdin.isatty():
-        raise InvalidRequest(
-            "There is no editor (EDITOR), or no terminal.", f"Give a file: homefire prompts edit {name} --file FILE"
-        )
+        raise InvalidRequest("There is no editor (EDITOR), or no terminal.", f"Give a file: {instead}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompt.txt"
         file.write_text(before + "\n", "utf-8")
@@ -148,7 +151,7 @@ def _in_editor(before: str, name: str) -> str:
             raise InvalidRequest(f"The editor did not start: {problem}.", "Set EDITOR, or give --file FILE.") from None
         if status:
             raise InvalidRequest(f"The editor ended with {status}; nothing was changed.", "Try again.")
-        return _read(str(file))
+        return read_file(str(file))
 
 
 def _diff(options: argparse.Namespace, home: Homefire) -> int:
@@ -207,7 +210,7 @@ def _pack(options: argparse.Namespace, home: Homefire) -> int:
 
 def _unpack(options: argparse.Namespace, home: Homefire) -> int:
     body = {"trust": options.trust, "unsigned": options.unsigned, "replace": options.replace}
-    found = home.post(f"{AT}/unpack", {"data": _read(str(options.file)), **body})
+    found = home.post(f"{AT}/unpack", {"data": read_file(str(options.file)), **body})
     if options.json:
         print_json(found)
         return 0
@@ -222,7 +225,7 @@ def _unpack(options: argparse.Namespace, home: Homefire) -> int:
 
 
 def _compress(options: argparse.Namespace, home: Homefire) -> int:
-    body = {"text": _read(options.file), "level": options.level, "model": options.model}
+    body = {"text": read_file(options.file), "level": options.level, "model": options.model}
     found = home.post(f"{AT}/compress", body, seconds=300)
     if options.json:
         print_json(found)
@@ -248,7 +251,8 @@ def _one(name: str) -> str:
     return f"{AT}/{quote(name, safe='')}"
 
 
-def _read(name: str) -> str:
+def read_file(name: str) -> str:
+    """A file's text, "-" for standard input. Raises InvalidRequest."""
     try:
         if name == "-":
             return sys.stdin.read()

@@ -7,13 +7,16 @@ Does not cover: runs (`agent/runs.py`), tools (`agents.py`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from homefire.agent.budget import Budget
 from homefire.agent.guards import Guards
 from homefire.agent.loop import Loop, LoopRules, ModelFacts, Review
+from homefire.agent.probe import facts_of
 from homefire.agent.runs import Given, Runner
 from homefire.agent.step import Called
+from homefire.daemon.agent_facts import KeptFacts
 from homefire.daemon.agent_model import AgentModel
 from homefire.daemon.handed import PolicyVectors
 from homefire.safety import Critic
@@ -37,7 +40,7 @@ class ToolVectors:
 
 
 class Loops:
-    """A `MakeLoop`. `system` gives the role's text as it is in force now."""
+    """A `MakeLoop`. `system` gives the role's text as it is in force now, `temperature` what a model's file names for itself."""
 
     def __init__(
         self,
@@ -48,7 +51,10 @@ class Loops:
         *,
         vectors: PolicyVectors,
         critic: Critic,
+        facts: KeptFacts,
+        temperature: Callable[[str], float | None],
     ) -> None:
+        self._facts, self._temperature = facts, temperature
         self._answering, self._window_of = answering, window_of
         self._default_model, self._system = default_model, system
         self._embed, self._critic = ToolVectors(vectors), critic
@@ -57,8 +63,7 @@ class Loops:
         """The loop of a run. Raises UnknownModel."""
         order = given.order
         model = AgentModel(self._answering(), order.model or self._default_model(), self._window_of, given.key)
-        facts = ModelFacts(system=not await model.is_built_in())
-        usual = Budget()
+        facts, usual = await self._facts_of(model, order.mode), Budget()
         budget = Budget(
             int(order.budget.get("steps", usual.steps)),
             int(order.budget.get("tokens", usual.tokens)),
@@ -71,6 +76,13 @@ class Loops:
         return Loop(
             model, given.hands, given.record, given.offered, rules, embed=self._embed, say=given.say, review=review
         )
+
+    async def _facts_of(self, model: AgentModel, mode: str) -> ModelFacts:
+        """The built-in model is what it was trained to be; another is tried before its first run that needs its calls."""
+        if mode != "full" or await model.is_built_in():
+            return ModelFacts(system=False)
+        temperature = await asyncio.to_thread(self._temperature, model.name)
+        return await facts_of(model, self._facts, self._system(), temperature)
 
     def _review(self, offered: Sequence[ToolSpec]) -> Review:
         """The critic's look at one call. It lets pass what is under its threshold."""

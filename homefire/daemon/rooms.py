@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import homefire
+from homefire.daemon.agent_facts import KeptFacts
 from homefire.daemon.agent_loops import Loops
 from homefire.daemon.agents import Agents, with_rooms
 from homefire.daemon.doors import make_doors
@@ -44,6 +45,7 @@ from homefire.daemon.handed import (
 )
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
+from homefire.daemon.mcp_rooms import make_mcp
 from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
@@ -59,6 +61,7 @@ from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
 from homefire.models.fetch_plan import Rules
+from homefire.models.gguf import read_header
 from homefire.models.library import Library, Roles
 from homefire.models.origin import LateWeb
 from homefire.models.packages import Packages
@@ -183,6 +186,7 @@ class Daemon:
             seconds=float(settings.safety_critic_seconds),
         )
         self.acting = self._make_agents()
+        self.mcp = make_mcp(self.store, paths, settings, self.boundary, self.acting)
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -228,6 +232,7 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        await self.mcp.open()
         await self.acting.open()
         doors, tools = self._doors()
         await doors.acting.open()
@@ -259,6 +264,7 @@ class Daemon:
             knowledge=self.knowledge,
             reading=self._reading,
             prompts=self.prompts,
+            mcp=self.mcp,
             agents=doors,
             tools=tools,
         )
@@ -280,10 +286,23 @@ class Daemon:
         vectors = PolicyVectors(Answering(self.keeper, self.library, roles=self.roles.roles), self.library, self.roles)
         loops = Loops(
             self._asked, self._window, self._default_model, partial(self.prompts.text, "homefire.agent"),
-            vectors=vectors, critic=self.critic,
+            vectors=vectors, critic=self.critic, facts=KeptFacts(self.paths.agent_facts, self._identity),
+            temperature=self._own_temperature,
         )  # fmt: skip
         around = with_rooms(self.keeper, lambda: self.knowledge, lambda: self._sandbox)
         return Agents(self.store, self.paths, self.settings, self.boundary, around=around, make=loops)
+
+    def _identity(self, name: str) -> str:
+        with contextlib.suppress(HomefireError):
+            return " ".join(identity(self._asked().model(name)))
+        return ""
+
+    def _own_temperature(self, name: str) -> float | None:
+        """What a model's file says of how it wants to be sampled."""
+        with contextlib.suppress(HomefireError):
+            found = read_header(self._asked().model(name).path).keys.get("general.sampling.temp")
+            return float(found) if isinstance(found, int | float) else None
+        return None
 
     def _doors(self) -> tuple[AgentDoors, ToolRooms]:
         held = self._sandbox is not None and self._sandbox.facts().tier == 1
@@ -359,6 +378,7 @@ class Daemon:
         if self._acting is not None:
             await self._acting.close()
         await self.acting.close()
+        await self.mcp.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()

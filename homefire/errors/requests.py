@@ -158,6 +158,29 @@ class UnknownConversation(ClientError):
     default_step = "List them with GET /homefire/v1/conversations."
 
 
+class UnknownMemory(ClientError):
+    """Memory has no such fact, block or version."""
+
+    code = "unknown_memory"
+    status = 404
+    default_step = "See what there is with: homefire memory show"
+
+
+class MemoryConflict(ClientError):
+    """The block of memory was changed elsewhere since it was read."""
+
+    code = "memory_conflict"
+    status = 409
+    default_step = "Read it again with: homefire memory show, and make the change in what it says now."
+
+
+class NotInSource(ClientError):
+    """The words that a fact should rest on do not stand in its source."""
+
+    code = "not_in_source"
+    default_step = "Give words exactly as they stand there."
+
+
 class UnknownMessage(ClientError):
     """The conversation has no message with this id."""
 

@@ -22,7 +22,8 @@ from homefire.dialects.responses import ResponseBody
 from homefire.engines.kv_shelf import KvShelf
 from homefire.errors import MethodNotAllowed
 from homefire.knowledge.knowledge import Knowledge
-from homefire.prompts import Prompts
+from homefire.memory.memory import Memory
+from homefire.prompts import Prompts, own_text
 from homefire.residency import Keeper
 from homefire.residency.builder import Builder
 from homefire.residency.far import FarEngines
@@ -33,9 +34,12 @@ from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
 from homefire.server import knowledge_routes as known
+from homefire.server import mcp_routes as mcp
+from homefire.server import memory_routes as kept
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
 from homefire.server import prompt_routes as worded
+from homefire.server import read_routes as wholes
 from homefire.server import residency_routes as memory
 from homefire.server import system_routes as system
 from homefire.server import tool_routes as grants
@@ -48,6 +52,7 @@ from homefire.server.door import OPEN, Door
 from homefire.server.event_socket import EventSocket
 from homefire.server.gate import Gate
 from homefire.server.inside import Inside
+from homefire.server.mcp_door import McpDoor, McpRooms
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -96,6 +101,8 @@ class Rooms:
     agents: acts.Agents | None = None
     tools: grants.ToolRooms | None = None
     prompts: Prompts | None = None
+    mcp: McpRooms | None = None
+    memory: Memory | None = None
 
 
 def build_app(rooms: Rooms) -> ASGIApp:
@@ -142,9 +149,11 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_builds(rooms),
         *_policy(rooms),
         *_prompts(rooms),
+        *_memory(rooms),
         *_conversations(rooms),
         *_knowledge(rooms),
         *_agents(rooms),
+        *_mcp(rooms),
         *_telemetry(rooms),
         *_trust(rooms),
         *_described(docs),
@@ -381,6 +390,30 @@ def _prompts(rooms: Rooms) -> list[RouteRow]:
     ]
 
 
+def _memory(rooms: Rooms) -> list[RouteRow]:
+    if rooms.memory is None:
+        return []
+    own = kept.MemoryRoutes(rooms.memory, rooms.authority, rooms.body_limit)
+    at = f"{AT}/memory"
+    block, fact = f"{at}/blocks/{{name}}", f"{at}/facts/{{id}}"
+    return [
+        RouteRow("GET", f"{at}/blocks", "The blocks that stand in every prompt", own.blocks),
+        RouteRow("PUT", block, "Write one, upon the version that was read", own.edit, kept.BlockBody),
+        RouteRow("GET", f"{block}/versions", "Its versions, newest first", own.versions),
+        RouteRow("POST", f"{block}/restore", "Make an old version the newest", own.restore, kept.OldBody),
+        RouteRow("GET", f"{at}/facts", "What is remembered, newest first; limit", own.facts),
+        RouteRow("POST", f"{at}/facts", "Remember something", own.add, kept.FactBody, status=201),
+        RouteRow("GET", fact, "One fact with its sources", own.show),
+        RouteRow("DELETE", fact, "Forget it; it can be brought back", own.remove, status=204),
+        RouteRow("POST", f"{fact}/restore", "Bring it back", own.bring_back, kept.NoBody),
+        RouteRow("POST", f"{at}/forget", "Forget what says exactly this", own.forget, kept.ForgetBody),
+        RouteRow("POST", f"{at}/undo", "Bring back what was forgotten last", own.undo, kept.NoBody),
+        RouteRow("POST", f"{at}/search", "Recall facts and what was said", own.search, kept.RecallBody),
+        RouteRow("GET", f"{at}/export", "Blocks and facts in one file", own.export),
+        RouteRow("POST", f"{at}/import", "Take such a file in", own.bring),
+    ]
+
+
 def _conversations(rooms: Rooms) -> list[RouteRow]:
     chats = talk.ConversationRoutes(
         rooms.conversations,
@@ -410,6 +443,14 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
     asking = reading.AskingRoutes(
         rooms.knowledge, rooms.reading, _answering(rooms), guard, rooms.body_limit, prompts=rooms.prompts
     )
+    whole = wholes.ReadRoutes(
+        rooms.knowledge,
+        rooms.reading,
+        _answering(rooms),
+        words=own_text if rooms.prompts is None else rooms.prompts.text,
+        roles=rooms.models.roles.roles,
+        gate=rooms.gate,
+    )
     at, one = f"{AT}/knowledge", f"{AT}/knowledge/{{name}}"
     return [
         RouteRow("GET", at, "The collections", own.list),
@@ -418,6 +459,7 @@ def _knowledge(rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{at}/jobs", "The last run of each collection", own.jobs),
         RouteRow("POST", f"{at}/search", "Find places in what was taken in", own.search, known.SearchBody),
         RouteRow("POST", f"{at}/ask", "Answer a question from it", asking.ask, reading.AskBody, STREAM),
+        RouteRow("POST", f"{AT}/read", "Answer from all of a text, however long", whole.read, wholes.ReadBody),
         RouteRow("GET", one, "One collection", own.show),
         RouteRow("PATCH", one, "Whether its folder is watched", own.keep_fresh, known.KeepFreshBody),
         RouteRow("DELETE", one, "Forget it; the folder stays as it is", own.remove, status=204),
@@ -457,6 +499,24 @@ def _agents(rooms: Rooms) -> list[RouteRow]:
             RouteRow("DELETE", f"{at}/{{name}}/grant", "Take it back", tools.revoke, status=204),
         ]
     return rows
+
+
+def _mcp(rooms: Rooms) -> list[RouteRow]:
+    if rooms.mcp is None:
+        return []
+    own = mcp.McpRoutes(rooms.mcp.servers, rooms.mcp.boundary, rooms.mcp.stored, rooms.authority)
+    at, one = f"{AT}/mcp/servers", f"{AT}/mcp/servers/{{name}}"
+    return [
+        RouteRow(
+            "POST", "/mcp", "Homefire as an MCP server, over streamable HTTP", McpDoor(rooms.mcp.own, rooms.body_limit)
+        ),
+        RouteRow("GET", at, "MCP servers that a person added, and their tools; key", own.list),
+        RouteRow("POST", at, "Add a server; nothing of it is granted", own.add, mcp.McpServerBody, status=201),
+        RouteRow("GET", one, "One of them; key", own.get),
+        RouteRow("DELETE", one, "End it and forget it", own.remove, status=204),
+        RouteRow("POST", f"{one}/approve", "Grant its tools as they are now", own.approve, mcp.McpApproveBody),
+        RouteRow("POST", f"{AT}/mcp/calls/{{id}}", "Yes or no to one call over /mcp", own.decide, mcp.McpCallBody),
+    ]
 
 
 def _telemetry(rooms: Rooms) -> list[RouteRow]:

@@ -3,7 +3,7 @@
     chat       answers in every dialect, embeddings, conversations (a key without admin sees those that it began)
     models     what is installed and in memory: fetch, remove, load; sensors and counts
     knowledge  searching what was ingested, and reading it: every collection
-    agent      runs of agents: those that this key began, with what is granted to it
+    agent      runs of agents: those that this key began, with what is granted to it; the memory of this key
     tools      a yes to what an agent of this key wants to do
     processes  a room to come; no route needs it yet
     admin      keys, links, engines elsewhere, files of this machine, the audit log; and everything above
@@ -110,6 +110,7 @@ _DOWNLOAD = f"{_AT}/downloads/{{id}}"
 _PROMPT = f"{_AT}/prompts/{{name}}"
 _COLLECTION = f"{_AT}/knowledge/{{name}}"
 _RUN = f"{_AT}/agent/runs/{{id}}"
+_MEMORY = f"{_AT}/memory"
 
 # Every route. "open" stands for the two that the door lets through without a principal; they need nothing.
 RIGHTS: dict[str, Right] = {
@@ -175,6 +176,7 @@ RIGHTS: dict[str, Right] = {
     ),
     # And `chat`: the route asks for it too.
     f"POST {_AT}/knowledge/ask": Right(KNOWLEDGE),
+    f"POST {_AT}/read": Right(KNOWLEDGE),
     # What is read of this machine, and what of it is kept, is for whoever may name its files.
     f"POST {_AT}/knowledge/ingest": Right(ADMIN, "folder ingested"),
     f"POST {_AT}/knowledge/import": Right(ADMIN, "collection imported"),
@@ -188,12 +190,30 @@ RIGHTS: dict[str, Right] = {
          f"DELETE {_AT}/agent/timers/{{id}}"],
         Right(AGENT),
     ),
+    **dict.fromkeys(
+        [f"GET {_MEMORY}/blocks", f"PUT {_MEMORY}/blocks/{{name}}", f"GET {_MEMORY}/blocks/{{name}}/versions",
+         f"POST {_MEMORY}/blocks/{{name}}/restore", f"GET {_MEMORY}/facts", f"POST {_MEMORY}/facts",
+         f"GET {_MEMORY}/facts/{{id}}", f"POST {_MEMORY}/facts/{{id}}/restore", f"POST {_MEMORY}/undo",
+         f"POST {_MEMORY}/search", f"GET {_MEMORY}/export"],
+        Right(AGENT),
+    ),
+    f"DELETE {_MEMORY}/facts/{{id}}": Right(AGENT, "fact forgotten"),
+    f"POST {_MEMORY}/forget": Right(AGENT, "fact forgotten"),
+    f"POST {_MEMORY}/import": Right(AGENT, "memory imported"),
     f"DELETE {_RUN}": Right(AGENT, "agent's run removed"),
     # A yes to an effect needs `tools` beside it: the route asks for it.
     f"POST {_RUN}/decide": Right(AGENT, "agent's call decided"),
     f"GET {_AT}/tools": Right(("agent", "tools")),
     f"PUT {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool granted"),
     f"DELETE {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool taken back"),
+    # Programs that run as the person, and addresses that texts go to.
+    **dict.fromkeys([f"GET {_AT}/mcp/servers", f"GET {_AT}/mcp/servers/{{name}}"], Right(ADMIN)),
+    f"POST {_AT}/mcp/servers": Right(ADMIN, "MCP server added"),
+    f"DELETE {_AT}/mcp/servers/{{name}}": Right(ADMIN, "MCP server removed"),
+    f"POST {_AT}/mcp/servers/{{name}}/approve": Right(ADMIN, "MCP server's tools granted"),
+    f"POST {_AT}/mcp/calls/{{id}}": Right(ADMIN, "MCP call decided"),
+    # It offers what is granted to the key; knowledge needs its own scope beside this (`mcp_door.py`).
+    "POST /mcp": Right(AGENT),
     # Names and states; addresses only for admin (`engine_routes.py`).
     f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),

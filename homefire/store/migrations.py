@@ -4,6 +4,8 @@ Promises: a migration that has landed is never edited; a new one is appended. `u
 Does not cover: moving back. A database written by a newer Homefire is refused, not guessed at.
 """
 
+from homefire.store.memory_schema import OF_CONVERSATIONS, SCHEMA
+
 MIGRATIONS: tuple[str, ...] = (
     # 1: keys and the page's sessions; only hashes of secrets are stored.
     """
@@ -204,7 +206,9 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE TABLE prompt_signers (key TEXT PRIMARY KEY, pack TEXT NOT NULL, at REAL NOT NULL) STRICT;
     """,
-    # 16: MCP servers that a person added.
+    # 16: memory: blocks, what is recalled, facts with their sources (`memory_schema.py`).
+    SCHEMA + OF_CONVERSATIONS,
+    # 17: MCP servers that a person added.
     """
     CREATE TABLE mcp_servers (
         name TEXT PRIMARY KEY, command TEXT NOT NULL, url TEXT NOT NULL, passed TEXT NOT NULL, added_at REAL NOT NULL

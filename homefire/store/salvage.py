@@ -24,6 +24,7 @@ from homefire.store import sums
 from homefire.store.check import Report, check_database, require_whole, unheard
 from homefire.store.conversations import reindex
 from homefire.store.database import APPLICATION_ID, connect, migrate
+from homefire.store.memory_schema import rebuild
 from homefire.store.migrations import MIGRATIONS
 from homefire.store.pages import Pages
 from homefire.store.sums import Table, quoted
@@ -84,6 +85,7 @@ def _into(work: Path, target: Path, report: Report) -> Salvage:
         migrate(new, version)
         found = sums.tables(new)
         new.execute("PRAGMA foreign_keys=OFF").fetchall()
+        rules = _without_rules(new)
         known = _known_sums(source) if source is not None else {}
         if source is not None:
             with contextlib.suppress(*_BROKEN):  # so that the pages hold all of it
@@ -102,9 +104,12 @@ def _into(work: Path, target: Path, report: Report) -> Salvage:
         with new:
             _carve(new, found, pages, known, done)
             done.orphans = _mend(new)
+            for rule in rules:
+                new.execute(rule)
         migrate(new)
         with new:
             reindex(new)
+            rebuild(new)
         new.execute("PRAGMA foreign_keys=ON; PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         new.close(True)
@@ -249,6 +254,15 @@ def _carve(
 def _tellable(table: Table, done: Salvage) -> bool:
     """Whether a row of its form says enough: not where SQLite's own tables have the same."""
     return done.tables[table.name].broken and len(table.columns) >= FEWEST_COLUMNS
+
+
+def _without_rules(new: apsw.Connection) -> list[str]:
+    """Takes the schema's own triggers away and gives them: what they would write of a row is saved itself, under its number."""
+    query = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger' ORDER BY rowid"
+    rules = [(str(row[0]), str(row[1])) for row in new.execute(query).fetchall()]
+    for name, _ in rules:
+        new.execute(f"DROP TRIGGER main.{quoted(name)}")
+    return [rule for _, rule in rules]
 
 
 def _mend(new: apsw.Connection) -> int:

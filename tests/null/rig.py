@@ -25,6 +25,7 @@ from homefire.errors import SourceUnreachable
 from homefire.hardware import Machine
 from homefire.hardware.toolchain import Look
 from homefire.knowledge.knowledge import Knowledge
+from homefire.memory.memory import Memory
 from homefire.models import catalogue
 from homefire.models.adapters import Adapters
 from homefire.models.advice import Advice, KeptInStore
@@ -343,6 +344,7 @@ async def house(
         builder=builder,
         knowledge=room,
         prompts=prompts,
+        memory=Memory(store),
         reading=reading,
         agents=acts,
         tools=tools,

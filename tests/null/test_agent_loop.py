@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from homefire.agent.guards import BARE, Guards
 from homefire.agent.loop import Loop, LoopRules, ModelFacts
 from homefire.agent.step import Answered, Called, Ended, Entry, Ordered, Repaired, Returned, Summarised, Thought, Told
 from homefire.errors import ContextOverflow, InvalidRequest
-from homefire.messages import ChatRequest, Event, Finish, TextDelta
+from homefire.messages import ChatRequest, Event, Finish, TextDelta, ToolCallDelta
 from homefire.safety.taint import label
 from tests.null.agent_bench import Doing, Memory, fixture_specs
 
@@ -135,6 +136,31 @@ def test_what_no_step_shows_goes_back(said: str, code: str) -> None:
     record = Memory("What is 1+1?")
     assert ran(ScriptedModel(claims), record, Doing(calculate=lambda expression: {"result": 2})).why == "answered"
     assert [step.code for step in record.of(Returned) if step.code] == [code] * 2, "not for ever"
+
+
+def test_an_announcement_is_no_answer() -> None:
+    """A model that is forced to call after it wrote what it would do says it once more by `respond`."""
+
+    class Announcing(ScriptedModel):
+        def _answer(self, request: ChatRequest) -> list[Event]:
+            if len(self.asked) > 2:
+                return super()._answer(request)
+            said = "I will use calculate for this."
+            if request.tool_choice == "required":
+                return [ToolCallDelta(0, json.dumps({"text": said}), "c", "respond"), Finish("tool_calls")]
+            return [TextDelta(said), Finish("stop")]
+
+    record, doing = Memory(TASK), hands()
+    assert ran(Announcing(chain), record, doing).why == "answered"
+    assert [step.code for step in record.of(Returned) if step.code] == ["announced"] and len(doing.done) == 2
+
+
+def test_the_fixed_part_of_the_prompt_is_bounded() -> None:
+    wordy = [replace(each, description=each.description + " and so on" * 120) for each in fixture_specs()[:8]]
+    model = ScriptedModel(lambda results: ("respond", {"text": "Hello."}))
+    ran(model, Memory("Say hello."), Doing(), wordy)
+    assert model.asked[0].tools[0].name == "respond"
+    assert asyncio.run(model.count(replace(model.asked[0], messages=()))) <= 1500
 
 
 class Prose:

@@ -56,7 +56,7 @@ async def scenario(folder: Path) -> None:
         try:
             await daemon.open()
             answering = Answering(daemon.keeper, daemon.library, roles=daemon.roles.roles)
-            model = AgentModel(answering, "pilot", lambda name: daemon._spec(name).context)
+            model = AgentModel(answering, "pilot", daemon._window)
             assert await model.is_built_in() and model.window == 2048
             await the_demonstration(model)
             await three_calls(model)

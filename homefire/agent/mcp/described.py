@@ -3,8 +3,8 @@
     name, description, schema, annotations as they came -> fits? -> ToolSpec `server.tool`, pinned to every byte of it
                                                               -> does not: listed with the reason, never offered
 
-Promises: pure; nothing that a server says of itself lowers what is asked of it but `readOnlyHint`, which makes the risk "read" and
-leaves the way out; a schema is only ever made narrower, so that whatever our boundary lets through the server takes too.
+Promises: pure; nothing that a server says of itself lowers what is asked of it but `readOnlyHint`, which makes the risk "read"
+and leaves the way out; a schema is only ever made narrower, so that whatever our boundary lets through the server takes too.
 Does not cover: talking to servers (`session.py`).
 """
 

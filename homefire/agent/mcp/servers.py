@@ -42,19 +42,8 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # What a program needs to run at all; nothing else of the daemon's environment is handed on.
 INHERITED = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "TEMP",
-    "TMP",
-    "SYSTEMROOT",
-    "APPDATA",
-    "LOCALAPPDATA",
-    "USERPROFILE",
-)
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE",
+)  # fmt: skip
 
 
 class Declared(Protocol):
@@ -132,16 +121,18 @@ class Servers:
         except HomefireError:  # the file is bad: starting says so, a list must not fail over it
             has_key = False
         if session is None:
-            state = ("resting", "Its secrets cannot be read.", "", 0, ())
-        else:
-            state = (session.state, session.why, session.protocol, session.pid, tuple(session.found))
-        return ServerView(row.name, row.command, row.url, row.passed, has_key, *state, row.added_at)
+            why = "Its secrets or its folder cannot be read."
+            return ServerView(name, row.command, row.url, row.passed, has_key, "resting", why, "", 0, (), row.added_at)
+        return ServerView(
+            name, row.command, row.url, row.passed, has_key, session.state, session.why, session.protocol, session.pid,
+            tuple(session.found), row.added_at,
+        )  # fmt: skip
 
     async def settled(self, name: str, seconds: float) -> ServerView:
         """The view once it is known what it has, or what is wrong with it, or after so many seconds."""
-        session, ends = self._sessions.get(name), time.monotonic() + seconds
-        while session is not None and session.state == "starting" and time.monotonic() < ends:
-            await asyncio.sleep(0.05)
+        session = self._sessions.get(name)
+        if session is not None:
+            await session.settled(seconds)
         return self.view(name)
 
     async def add(

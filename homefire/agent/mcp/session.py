@@ -93,6 +93,7 @@ class Session:
         self._client: Client | None = None
         self._pipes: Pipes | None = None
         self._ready = asyncio.Event()
+        self._settled = asyncio.Event()
         self._changed = asyncio.Event()
         self._broken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,6 +113,12 @@ class Session:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+
+    async def settled(self, seconds: float) -> None:
+        """Returns when it is ready or rests, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._settled.wait()
 
     async def call(self, name: str, arguments: Mapping[str, Any], pin: str) -> Outcome:
         """Calls the tool that has this pin. Raises McpFailed."""
@@ -192,6 +199,7 @@ class Session:
                 self._ready.clear()
                 self._broken.set()
             self.why = self._said()
+            self._settled.set()
             now = time.monotonic()
             self._backoff.crashed(now, now - began)
             await asyncio.sleep(self._backoff.wait(now))
@@ -217,6 +225,7 @@ class Session:
                 await self._look(client, maker)
             self._client, self.state, self.why = client, "ready", ""
             self._ready.set()
+            self._settled.set()
             listening = asyncio.ensure_future(self._listen(client))
             try:
                 await self._watch(client, maker)
