@@ -1,7 +1,7 @@
 """`homefire mcp add | list | show | approve | remove | serve`: MCP servers whose tools agents may use, and being one.
 
-Promises: a secret is never taken from the command line: `--env NAME` hands on a variable of this shell, `--key-file` names a file;
-`serve` writes nothing but the protocol on standard output.
+Promises: a secret is never taken from the command line: `--env NAME` hands on a variable of this shell, `--key-file` names a
+file; `serve` writes nothing but the protocol on standard output.
 Does not cover: the protocol (the daemon speaks it), one call's approval beside its id.
 """
 

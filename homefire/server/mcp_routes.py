@@ -41,7 +41,7 @@ class McpServerBody(Closed, kw_only=True):
     name: Name
     command: Annotated[tuple[Text, ...], Meta(max_length=100)] = ()
     url: Text = ""
-    environment: Annotated[dict[str, Text], Meta(max_length=50)] = {}
+    environment: Annotated[dict[str, Text], Meta(max_length=50)] = msgspec.field(default_factory=dict)
     key: Text = ""
 
 

@@ -1,7 +1,7 @@
 """Our own tools for other programs: what a key may use, and one call of it, over the same boundary and effects as a run's.
 
-Promises: a caller is offered what is granted to its key and nothing else, in one order; a call that a person has to decide about is
-not done and says which command approves it, once; the caller's words count as untrusted, since nobody knows what its model read.
+Promises: a caller is offered what is granted to its key and nothing else, in one order; a call that a person has to decide about
+is not done and says which command approves it, once; the caller's words count as untrusted: nobody knows what its model read.
 Does not cover: the protocol (`server/mcp_door.py`). No journal is kept: whoever calls learns what came of it, or that the
 connection broke.
 """

@@ -46,6 +46,8 @@ log = logging.getLogger("homefire.agent")
 START_SECONDS = 20.0
 LIST_SECONDS = 10.0
 MOST_PAGES = 20
+# What it printed last is on its way when it has ended.
+LAST_WORDS_SECONDS = 0.05
 # Words of a change that come faster than this are one.
 CHANGE_PAUSE = 0.2
 
@@ -151,6 +153,9 @@ class Session:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._ready.wait()
+                if self._pipes is not None and self._pipes.gone.is_set():  # and nobody has seen it yet
+                    self._ready.clear()
+                    await self._ready.wait()
         except TimeoutError:
             raise McpFailed(f"The MCP server '{self.target.name}' is {self.state}. {self._said()}") from None
         if self._client is None:
@@ -159,15 +164,18 @@ class Session:
 
     async def _ask(self, client: Client, name: str, arguments: Mapping[str, Any]) -> Outcome:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
+        from mcp_types import CONNECTION_CLOSED, CallToolRequest, CallToolRequestParams, CallToolResult
 
         # Not `client.call_tool`: that runs patterns of the server's own schema over its own answer, on this thread.
         request = CallToolRequest(params=CallToolRequestParams(name=name, arguments=dict(arguments)))
         try:
             result = await client.session.send_request(request, CallToolResult)
         except MCPError as problem:
-            if self._pipes is None and problem.error.code == -32000:  # the connection is closed
+            if problem.error.code == CONNECTION_CLOSED and (self._pipes is None or self._pipes.gone.is_set()):
+                await asyncio.sleep(LAST_WORDS_SECONDS)
+                said = self._said()
                 self._broken.set()
+                raise McpFailed(f"The MCP server '{self.target.name}' ended in mid-call. {said}".strip()) from None
             return Outcome("error", f"The server says: {problem.error.message}", "mcp_failed")
         except HomefireError:
             raise
@@ -231,6 +239,7 @@ class Session:
                 await self._watch(client, maker)
             finally:
                 self._client = None
+                self._ready.clear()
                 self._broken.set()
                 listening.cancel()
                 await asyncio.wait({listening})
