@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +54,14 @@ class McpDoor:
 
     def __init__(self, own: Own, body_limit: int) -> None:
         self._own = own
-        self._limit = min(body_limit, LARGEST_BODY)
+        self._body_limit = body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /mcp"""
         need_package()
-        body = await read_body(scope, receive, self._limit)
+        body = await read_body(scope, receive, min(self._body_limit, LARGEST_BODY))
         await asyncio.to_thread(importlib.import_module, "mcp.server.streamable_http_manager")
+        logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of every request
         await until_gone(self._serve(scope, body, send), receive)
 
     async def _serve(self, scope: Scope, body: bytes, send: Send) -> None:
