@@ -130,6 +130,12 @@ class Settings:
         1, "1: runs of agents that were under way go on at the next start; 0: when asked to.", 0, 1
     )
     agent_tool_seconds: int = _row(60, "How long a tool of an agent may take that names no other time.", 1, 3600)
+    memory_learn: int = _row(
+        1,
+        "1: facts are taken from what a person says in conversations, in the background; 0: only what is asked for is kept.",
+        0,
+        1,
+    )
     agent_search_url: str = _row(
         "", "Address of a search engine for web_search, with {query} (SearXNG with &format=json); empty: there is none."
     )

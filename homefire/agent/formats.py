@@ -4,7 +4,7 @@
 
 Small models write calls in forms of other models, in fences, with arguments as a text of JSON or under another name. What can
 only mean one call of an offered tool is read as that; what a model wrote after a made-up result is cut off: results come from
-tools. Arguments are only ever changed where the schema leaves one reading: "5" for a number.
+tools. Arguments are only ever changed where they leave one reading: "5" for a number, space around a path.
 Promises: pure; time linear in the text; at most `MOST_CALLS` calls.
 Does not cover: whether the arguments fit (`safety/schema.py`), guessing a tool from prose.
 """
@@ -20,6 +20,8 @@ from typing import Any
 from homefire.safety.schema import Misfit, canonical, read_arguments
 
 MOST_CALLS, MOST_TEXT = 4, 64 * 1024
+# Arguments that name something: space around them is the model's, never meant (" day.txt" would be another file).
+NAMES_OF_THINGS = frozenset(("path", "folder", "url", "title", "label", "name", "date", "from", "to", "query", "role"))
 # Where a model begins to play the world: what follows is invented.
 _INVENTED = re.compile(
     r"(?:^|\n)\s*(?:Observation|Tool (?:result|output|response)|Result from tool|Function (?:result|output))\s*:|"
@@ -83,7 +85,7 @@ def settled(arguments: str, schema: Mapping[str, Any]) -> str:
             value = json.loads(value)
         if isinstance(value, dict):
             fields = schema.get("properties", {})
-            value = {name: _number(each, fields.get(name, {})) for name, each in value.items()}
+            value = {name: _number(_bare(name, each), fields.get(name, {})) for name, each in value.items()}
         text = canonical(value)
         read_arguments(text, schema)
     except (ValueError, RecursionError):  # Misfit is one; who checks next says what is wrong
@@ -105,6 +107,10 @@ def signature(name: str, schema: Mapping[str, Any]) -> str:
     fields = schema.get("properties", {})
     named = [f"{field}: {kind.get('type', 'any')}" for field, kind in fields.items()]
     return f"{name}({', '.join(named)})"
+
+
+def _bare(name: str, value: Any) -> Any:
+    return value.strip() if name in NAMES_OF_THINGS and isinstance(value, str) else value
 
 
 def _number(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -46,6 +46,7 @@ from homefire.daemon.handed import (
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
 from homefire.daemon.mcp_rooms import make_mcp
+from homefire.daemon.remembering import Remembering
 from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
 from homefire.engines.engine import SMALL_BYTES, AdapterFile, Engine, EngineSpec, require_kind
@@ -186,6 +187,10 @@ class Daemon:
             seconds=float(settings.safety_critic_seconds),
         )
         self.acting = self._make_agents()
+        self.remembering = Remembering(
+            self.store, self.keeper, self.embedders, self.roles.roles, self._asked, learn=bool(settings.memory_learn)
+        )
+        self.acting.add_tools(self.remembering.tools)
         self.mcp = make_mcp(self.store, paths, settings, self.boundary, self.acting)
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
@@ -232,6 +237,7 @@ class Daemon:
         left = await self.conversations.mark_interrupted()
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
+        self.remembering.open()
         await self.mcp.open()
         await self.acting.open()
         doors, tools = self._doors()
@@ -264,6 +270,7 @@ class Daemon:
             knowledge=self.knowledge,
             reading=self._reading,
             prompts=self.prompts,
+            memory=self.remembering.memory,
             mcp=self.mcp,
             agents=doors,
             tools=tools,
@@ -378,6 +385,7 @@ class Daemon:
         if self._acting is not None:
             await self._acting.close()
         await self.acting.close()
+        await self.remembering.close()
         await self.mcp.close()
         if self.knowledge is not None:
             await self.knowledge.close()

@@ -286,6 +286,8 @@ class Library:
 ROLES = ("main", "rlm", "memory", "embed", "vision")
 # What the pilot cannot stand in for.
 WITHOUT_STAND_IN = ("embed", "vision")
+# Their work is the model's of the role main where they have none of their own.
+LIKE_MAIN = ("rlm", "memory")
 
 
 class Roles:
@@ -303,13 +305,13 @@ class Roles:
         self._set = dict(rows)
 
     def roles(self) -> dict[str, str]:
-        """The model of each role. One that is not set, or whose model is gone, is the pilot's; `embed` and
-        `vision` then have none ("")."""
+        """The model of each role. One that is not set, or whose model is gone, is the pilot's, but for `rlm` and `memory`, which
+        are then main's; `embed` and `vision` then have none ("")."""
         here = {model.name for model in self._library.all()}
-        return {
-            role: name if (name := self._set.get(role, "")) in here else "" if role in WITHOUT_STAND_IN else str(PILOT)
-            for role in ROLES
-        }
+        own = {role: name for role, name in self._set.items() if name in here}
+        main = own.get("main", str(PILOT))
+        others = {**dict.fromkeys(LIKE_MAIN, main), **dict.fromkeys(WITHOUT_STAND_IN, "")}
+        return {role: own.get(role, others.get(role, main)) for role in ROLES}
 
     async def set_roles(self, given: Mapping[str, str]) -> None:
         """Gives roles to installed models, all or none of them; "" takes one back. Raises InvalidRequest, UnknownModel."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.browser.test_agent_page import act
 from tests.browser.test_page import ANSWER
+from tests.process.test_agent import CHAIN
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Python's playwright")
 expect = sync_api.expect
@@ -27,3 +28,17 @@ def test_the_pilot_acts_on_the_page(visit: Any) -> None:
     expect(answer.locator(".prose")).to_contain_text("391")
     page.get_by_text("Show its steps").click()
     expect(page.locator(".run-call")).to_contain_text("calculate")
+
+
+def test_a_chain_of_three_calls_on_the_page(visit: Any) -> None:
+    page = visit().page
+    act(page, CHAIN)
+    answer = page.locator(ANSWER)
+    expect(answer).to_have_attribute("data-state", "complete")
+    expect(answer.locator(".prose")).to_contain_text("day.txt")
+    page.reload()
+    page.get_by_text("Show its steps").click()
+    calls = page.locator(".run-call")
+    expect(calls).to_have_count(3)
+    for at, tool in enumerate(("current_time", "add_days", "write_file")):
+        expect(calls.nth(at)).to_contain_text(tool)

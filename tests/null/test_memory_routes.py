@@ -136,6 +136,8 @@ def test_tools_keep_labels(tmp_path: Path) -> None:
             foul = await use("recall", "the canoe", person)
             assert foul.label.tainted and {"web", "memory"} <= foul.label.sources
             await memory.note("step", "r1:4", "r1", "A sailboat was seen.", key="k")
+            assert (await use("recall", "sailboat", person)).status == "empty", "it stands in the run already"
+            await memory.note("step", "r2:4", "r2", "A sailboat was seen.", key="k")
             assert (await use("recall", "sailboat", person)).label.tainted
             assert (await use("forget", "the kayak is blue", person)).status == "ok"
             assert (await use("forget", "the kayak is blue", person)).status == "empty"

@@ -6,11 +6,15 @@ Does not cover: how well the pilot acts (`bench agent`), other ends of a run (`t
 
 from __future__ import annotations
 
+import datetime
 import json
+from typing import Any
 
+from homefire.paths import RunId
 from tests.conftest import RunningDaemon, wait_until
 
 TASK = "What is 17 times 23?"
+CHAIN = "what is the date in 52 days, then make the file day.txt out of it"
 
 
 def test_the_pilot_acts(daemon: RunningDaemon) -> None:
@@ -22,6 +26,31 @@ def test_the_pilot_acts(daemon: RunningDaemon) -> None:
     assert kinds[0] == "ordered" and "returned" in kinds and kinds[-1] == "ended"
     assert rows[-1]["event"] == "done" and "391" in rows[-1]["answer"]
     assert rows[-1]["tokens"] > 0 and rows[-1]["model"]
+
+
+def test_a_chain_of_three_calls(daemon: RunningDaemon) -> None:
+    """Each call is made of what the one before gave: the clock, a sum of days, a file. Over the command line and over HTTP."""
+    done = daemon.cli("agent", CHAIN, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    check_chain([row for row in rows[:-1] if row["event"] == "step"])
+    with daemon.client() as home:
+        made = home.post("/homefire/v1/agent/runs", {"task": CHAIN})
+        assert list(home.stream(f"/homefire/v1/agent/runs/{made['id']}/steps", method="GET"))[-1].name == "done"
+        check_chain(home.get(f"/homefire/v1/agent/runs/{made['id']}/steps")["steps"])
+        file = daemon.paths.workplace(RunId(made["id"])) / "day.txt"
+    assert file.read_text("utf-8") == wanted_day()
+
+
+def check_chain(steps: list[dict[str, Any]]) -> None:
+    called = [step for step in steps if step["kind"] == "called"]
+    assert [step["tool"] for step in called] == ["current_time", "add_days", "write_file"], steps
+    assert json.loads(called[2]["arguments"]) == {"path": "day.txt", "text": wanted_day()}
+    assert [step["status"] for step in steps if step["kind"] == "returned"] == ["ok"] * 3
+
+
+def wanted_day() -> str:
+    return (datetime.date.today() + datetime.timedelta(52)).isoformat()
 
 
 def test_a_run_in_a_conversation(daemon: RunningDaemon) -> None:

@@ -45,7 +45,7 @@ def memory_tools(memory: Callable[[], Memory | None]) -> list[Tool]:
         room = memory()
         if room is None:
             return _nowhere()
-        found = await room.recall(arguments["query"], key=context.key, k=MOST_FOUND)
+        found = _told(await room.recall(arguments["query"], key=context.key, k=2 * MOST_FOUND), context.run)
         if not found:
             return Outcome("empty", told({"facts": []}), label=label("system"))
         return Outcome("ok", told({"facts": [_shown(each) for each in found]}), label=label_of(found))
@@ -65,6 +65,14 @@ def memory_tools(memory: Callable[[], Memory | None]) -> list[Tool]:
         PlainTool(declared("recall", "read", source="memory", private=True), recall),
         PlainTool(declared("forget", "write"), forget),
     ]
+
+
+def _told(found: Sequence[Recalled], run: str) -> list[Recalled]:
+    """What a run is told: facts, where there are any, for a small model takes what stands beside them for more of the task; else
+    what was said, but not in this run."""
+    facts = [each for each in found if each.kind == "fact"]
+    said = [each for each in found if not each.place.startswith(f"{run}:")]
+    return (facts or said)[:MOST_FOUND]
 
 
 def label_of(found: Sequence[Recalled]) -> Label:
