@@ -69,13 +69,13 @@ def main(argv: Sequence[str]) -> int:
 
 def run(arguments: list[str]) -> int:
     """Installs, starts the daemon and prints a link to the page."""
-    install("knowledge", "onnx")
+    install("knowledge", "mcp", "onnx")
     return call([BIN / "homefire", "up", *arguments], check=False)
 
 
 def test(arguments: list[str]) -> int:
     """Lint, types and every test. Arguments go to pytest; with some, only pytest runs."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     find_browser()
     find_bubblewrap()
     if arguments:
@@ -91,13 +91,13 @@ def test(arguments: list[str]) -> int:
 
 def policy(arguments: list[str]) -> int:
     """Writes the shipped rules and labelled texts where the browser build reads them (fixtures/)."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     return call([PYTHON, "-m", "tests.null.policy_json"])
 
 
 def lint(arguments: list[str]) -> int:
     """Style and types."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     call([PYTHON, "-m", "ruff", "check", "."])
     call([PYTHON, "-m", "ruff", "format", "--check", "."])
     call([PYTHON, "-m", "mypy"])
@@ -106,7 +106,7 @@ def lint(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """Style and types, the house's rules, calls that are often a hole, packages with known ones."""
-    install("test", "knowledge", "onnx", "check")
+    install("test", "knowledge", "mcp", "onnx", "check")
     lint([])
     call([PYTHON, "-m", "pytest", "-q", "tests/test_house.py"])
     call(
@@ -171,14 +171,14 @@ def page(arguments: list[str]) -> int:
 
 def proto(arguments: list[str]) -> int:
     """Makes the messages of gRPC anew from `proto/assistant.proto`; a path: there instead."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     target = arguments[0] if arguments else "homefire/server/proto"
     return call([PYTHON, "-m", "grpc_tools.protoc", "-Iproto", f"--python_out={target}", "proto/assistant.proto"])
 
 
 def proof(arguments: list[str]) -> int:
     """The full kill counts and long runs."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     find_bubblewrap()
     return call([PYTHON, "-m", "pytest", "-q", "tests/chaos", *arguments], check=False, HOMEFIRE_PROOF="full")
 
@@ -186,7 +186,7 @@ def proof(arguments: list[str]) -> int:
 def fuzz(arguments: list[str]) -> int:
     """schemathesis over the HTTP interface, atheris over each parser, ten minutes each (or the seconds given), then the mutations
     of tests/null/test_fuzz.py in full. Targets may be named: `python tasks.py fuzz 60 api gguf`."""
-    install("test", "knowledge", "onnx", "fuzz")
+    install("test", "knowledge", "mcp", "onnx", "fuzz")
     seconds = arguments.pop(0) if arguments and arguments[0].isdigit() else "600"
     parsers = FUZZED if sys.platform == "linux" else ()  # atheris has wheels for Linux only
     wanted = arguments or ["api", *parsers, "mutations"]
@@ -207,7 +207,7 @@ def fuzz(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """All benchmarks; each prints one JSON object. Ends with 1 if a goal was missed."""
-    install("test", "knowledge", "onnx")
+    install("test", "knowledge", "mcp", "onnx")
     names = arguments or [
         "start", "router", "slots", "fair", "swap", "kv", "auth", "fetch", "verify", "fit", "quantize", "sandbox", "store",
     ]  # fmt: skip

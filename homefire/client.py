@@ -154,6 +154,29 @@ class Homefire:
         """Asks what was taken in; yields passages, pieces of the answer, its citations (docs/api.md, An answer with sources)."""
         return self.stream("/homefire/v1/knowledge/ask", {"question": question, **fields})
 
+    def relay_mcp(self, message: Any, seconds: float) -> dict[str, Any] | None:
+        """Hands one message of MCP to the daemon as it is; its answer, None where there is none. The headers that the newest
+        protocol wants beside a message are made of it."""
+        headers = {"accept": "application/json, text/event-stream"}
+        params = message.get("params") if isinstance(message, dict) else None
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        version = meta.get("io.modelcontextprotocol/protocolVersion") if isinstance(meta, dict) else None
+        if isinstance(version, str) and version.isascii() and version.isprintable():
+            headers |= {"mcp-protocol-version": version, "mcp-method": str(message.get("method", ""))}
+            name = params.get("name") if isinstance(params, dict) else None
+            if isinstance(name, str) and name.isascii() and name.isprintable():
+                headers["mcp-name"] = name
+        response = self._answer("POST", "/mcp", any_status=True, json=message, headers=headers, timeout=seconds)
+        try:
+            found = response.json() if response.content else None
+        except ValueError:
+            raise InternalError(f"The daemon answered {response.status_code} with no JSON.") from None
+        if isinstance(found, dict) and "jsonrpc" in found:
+            return found
+        if response.status_code >= 400:
+            raise _error_of(response)
+        return None
+
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._answer(method, path, **options)
         if not response.content:
@@ -161,14 +184,14 @@ class Homefire:
         found: dict[str, Any] = response.json()
         return found
 
-    def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
+    def _answer(self, method: str, path: str, any_status: bool = False, **options: Any) -> httpx2.Response:
         import httpx2
 
         try:
             response = self._http.request(method, path, **options)
         except httpx2.TransportError as problem:
             raise _transport_error(problem) from None
-        if response.status_code >= 400:
+        if response.status_code >= 400 and not any_status:
             raise _error_of(response)
         return response
 

@@ -200,6 +200,7 @@ class Paths:
         self.volumes = home / "volumes"
         self.journals = home / "journals"
         self.workplaces = home / "work"
+        self.mcp = home / "mcp"
         self.indexes = home / "indexes"
         self.knowledge_owner = home / "knowledge-owner"
         self.ingest_log = self.logs / "ingest.log"

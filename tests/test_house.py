@@ -37,8 +37,8 @@ ONLY = {"cli": {"client", "settings", "paths", "errors", "__init__"}}
 BUDGETS = {
     "errors": 1250, "messages": 180, "settings": 360, "paths": 320, "store": 4000, "dialects": 3400, "hardware": 1300,
     "index": 1500, "supervision": 1000, "sandbox": 1600, "models": 8300, "engines": 4100, "knowledge": 7300, "safety": 1910,
-    "residency": 3300, "server": 8800, "client": 500, "cli": 4400, "daemon": 1900, "doctor": 350, "diagnose": 450,
-    "telemetry": 330, "rescue": 200, "agent": 5500, "memory": 1700, "durable": 900, "prompts": 1300,
+    "residency": 3300, "server": 8800, "client": 500, "cli": 4700, "daemon": 1900, "doctor": 350, "diagnose": 450,
+    "telemetry": 330, "rescue": 200, "agent": 5900, "memory": 1700, "durable": 900, "prompts": 1300,
 }  # fmt: skip
 TOTAL_BUDGET = 67_000
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 800, 120, 8

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "agent": ("agent", "have an agent do something: it thinks, calls tools, asks before anything risky"),
     "agents": ("agents", "several agents that work together: run, list, show, watch, stop, resume"),
     "tools": ("tools", "what agents can do here: list, show, allow, deny"),
+    "mcp": ("mcp", "MCP servers whose tools agents may use: add, list, show, approve, remove; and being one: serve"),
     "models": ("models", "find, fit, fetch, verify, convert, quantize and keep models"),
     "engine": ("engines", "builds of the engine for this machine, other engines beside it, and who stands in for whom"),
     "ingest": ("knowledge", "take in a folder or a file, to be searched and asked about"),

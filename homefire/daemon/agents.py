@@ -67,6 +67,12 @@ class Agents:
             self.tools[tool.spec.name] = tool
             self._boundary.declare(tool.spec)
 
+    def remove_tools(self, names: Iterable[str]) -> None:
+        """Takes tools away that are gone; a run that has one still is refused it."""
+        for name in names:
+            self.tools.pop(name, None)
+            self._boundary.withdraw(name)
+
     async def open(self) -> None:
         """Takes up what the last daemon left."""
         await self.swarms.prepare()

@@ -45,6 +45,7 @@ from homefire.daemon.handed import (
 )
 from homefire.daemon.knowing import make_knowledge
 from homefire.daemon.main_model import MainModel
+from homefire.daemon.mcp_rooms import make_mcp
 from homefire.daemon.remembering import Remembering
 from homefire.daemon.templates import Templates
 from homefire.engines.builds import Builds, Watch, processor_mark
@@ -190,6 +191,7 @@ class Daemon:
             self.store, self.keeper, self.embedders, self.roles.roles, self._asked, learn=bool(settings.memory_learn)
         )
         self.acting.add_tools(self.remembering.tools)
+        self.mcp = make_mcp(self.store, paths, settings, self.boundary, self.acting)
         self.telemetry = Telemetry(paths, self._facts)
         self.spans = OtelSpans(settings.otel_endpoint) if settings.otel_endpoint else None
         self.builds = Builds(paths.engine_builds, processor_mark())
@@ -236,6 +238,7 @@ class Daemon:
         if left:
             log.warning("%d answers were interrupted when the last daemon ended", left)
         self.remembering.open()
+        await self.mcp.open()
         await self.acting.open()
         doors, tools = self._doors()
         await doors.acting.open()
@@ -268,6 +271,7 @@ class Daemon:
             reading=self._reading,
             prompts=self.prompts,
             memory=self.remembering.memory,
+            mcp=self.mcp,
             agents=doors,
             tools=tools,
         )
@@ -383,6 +387,7 @@ class Daemon:
             await self._acting.close()
         await self.acting.close()
         await self.remembering.close()
+        await self.mcp.close()
         if self.knowledge is not None:
             await self.knowledge.close()
         await self.embedders.close()

@@ -196,6 +196,15 @@ class BuildFailed(EngineError):
     default_step = "See what the compiler said in the log that is named, then try again with: homefire engine build"
 
 
+class McpFailed(EngineError):
+    """An MCP server cannot be used: it does not start, does not speak the protocol, ended in mid-call, sent more than anything
+    sound, or its tool is not what it was."""
+
+    code = "mcp_failed"
+    status = 502
+    default_step = "See what is wrong with it: homefire mcp show NAME"
+
+
 class SourceUnreachable(EngineError):
     """The server a model comes from does not answer, or broke off too often."""
 

@@ -196,6 +196,22 @@ class UnknownTool(ClientError):
     default_step = "See the tools with: homefire tools list"
 
 
+class UnknownMcpServer(ClientError):
+    """No MCP server that a person added has this name."""
+
+    code = "unknown_mcp_server"
+    status = 404
+    default_step = "See the names with: homefire mcp list"
+
+
+class McpServerExists(ClientError):
+    """An MCP server of this name is there already."""
+
+    code = "mcp_server_exists"
+    status = 409
+    default_step = "Choose another name, or remove the old one with: homefire mcp remove NAME"
+
+
 class UnknownKey(ClientError):
     """No key has this name."""
 

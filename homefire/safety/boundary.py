@@ -155,6 +155,10 @@ class Boundary:
         """Takes a tool as it is now. A grant of an earlier form of it no longer counts."""
         self._tools[tool.name] = tool
 
+    def withdraw(self, name: str) -> None:
+        """A tool that is gone. Its grants stay where they are: they count again if it comes back as it was."""
+        self._tools.pop(name, None)
+
     async def grant(self, row: GrantRow) -> None:
         """A person's decision; never one of a model. Raises BadTool if there is no such tool, or not any more."""
         tool = self._tools.get(row.tool)

@@ -34,6 +34,7 @@ from homefire.server import conversation_routes as talk
 from homefire.server import engine_routes as elsewhere
 from homefire.server import key_routes as keyring
 from homefire.server import knowledge_routes as known
+from homefire.server import mcp_routes as mcp
 from homefire.server import memory_routes as kept
 from homefire.server import model_routes as shelf
 from homefire.server import policy_routes as policy
@@ -51,6 +52,7 @@ from homefire.server.door import OPEN, Door
 from homefire.server.event_socket import EventSocket
 from homefire.server.gate import Gate
 from homefire.server.inside import Inside
+from homefire.server.mcp_door import McpDoor, McpRooms
 from homefire.server.metrics import Counted
 from homefire.server.metrics_routes import Watched, WatchRoutes
 from homefire.server.ollama_routes import OllamaRoutes, Shelf
@@ -100,6 +102,7 @@ class Rooms:
     agents: acts.Agents | None = None
     tools: grants.ToolRooms | None = None
     prompts: Prompts | None = None
+    mcp: McpRooms | None = None
     memory: Memory | None = None
 
 
@@ -151,6 +154,7 @@ def route_table(rooms: Rooms) -> list[RouteRow]:
         *_conversations(rooms),
         *_knowledge(rooms),
         *_agents(rooms),
+        *_mcp(rooms),
         *_telemetry(rooms),
         *_trust(rooms),
         *_described(docs),
@@ -510,6 +514,24 @@ def _swarms(agents: acts.Agents, rooms: Rooms) -> list[RouteRow]:
         RouteRow("GET", f"{one}/steps", "The steps of all its agents as they happen", own.follow, answer=STREAM),
         RouteRow("POST", f"{one}/stop", "Stop all its agents", own.stop),
         RouteRow("POST", f"{one}/resume", "Go on with it", own.resume),
+    ]
+
+
+def _mcp(rooms: Rooms) -> list[RouteRow]:
+    if rooms.mcp is None:
+        return []
+    own = mcp.McpRoutes(rooms.mcp.servers, rooms.mcp.boundary, rooms.mcp.stored, rooms.authority)
+    at, one = f"{AT}/mcp/servers", f"{AT}/mcp/servers/{{name}}"
+    return [
+        RouteRow(
+            "POST", "/mcp", "Homefire as an MCP server, over streamable HTTP", McpDoor(rooms.mcp.own, rooms.body_limit)
+        ),
+        RouteRow("GET", at, "MCP servers that a person added, and their tools; key", own.list),
+        RouteRow("POST", at, "Add a server; nothing of it is granted", own.add, mcp.McpServerBody, status=201),
+        RouteRow("GET", one, "One of them; key", own.get),
+        RouteRow("DELETE", one, "End it and forget it", own.remove, status=204),
+        RouteRow("POST", f"{one}/approve", "Grant its tools as they are now", own.approve, mcp.McpApproveBody),
+        RouteRow("POST", f"{AT}/mcp/calls/{{id}}", "Yes or no to one call over /mcp", own.decide, mcp.McpCallBody),
     ]
 
 

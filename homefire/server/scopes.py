@@ -213,6 +213,14 @@ RIGHTS: dict[str, Right] = {
     f"GET {_AT}/tools": Right(("agent", "tools")),
     f"PUT {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool granted"),
     f"DELETE {_AT}/tools/{{name}}/grant": Right(ADMIN, "tool taken back"),
+    # Programs that run as the person, and addresses that texts go to.
+    **dict.fromkeys([f"GET {_AT}/mcp/servers", f"GET {_AT}/mcp/servers/{{name}}"], Right(ADMIN)),
+    f"POST {_AT}/mcp/servers": Right(ADMIN, "MCP server added"),
+    f"DELETE {_AT}/mcp/servers/{{name}}": Right(ADMIN, "MCP server removed"),
+    f"POST {_AT}/mcp/servers/{{name}}/approve": Right(ADMIN, "MCP server's tools granted"),
+    f"POST {_AT}/mcp/calls/{{id}}": Right(ADMIN, "MCP call decided"),
+    # It offers what is granted to the key; knowledge needs its own scope beside this (`mcp_door.py`).
+    "POST /mcp": Right(AGENT),
     # Names and states; addresses only for admin (`engine_routes.py`).
     f"GET {_AT}/engines": Right(MODELS),
     f"POST {_AT}/engines": Right(ADMIN, "engine added"),

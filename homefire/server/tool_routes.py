@@ -72,8 +72,8 @@ class ToolRoutes:
     async def grant(self, scope: Scope, receive: Receive, send: Send) -> None:
         """PUT /homefire/v1/tools/{name}/grant"""
         require_key(scope)
-        tool = self._tool(scope)
         body = await read_json(scope, receive, SMALL_BODY, _grant)
+        tool = self._tool(scope)
         key = await whose(self._authority, scope, body.key)
         await self._rooms.settle(key)
         bounds = bounds_of(tool, body)

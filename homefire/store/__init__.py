@@ -12,6 +12,7 @@ from homefire.store.database import Store
 from homefire.store.engines import EngineRow, Engines
 from homefire.store.keys import KeyRights, KeyRow, Keys, SessionRow
 from homefire.store.knowledge import CollectionRow, DocumentRow, Filter, KnowledgeRows, PieceRow, SpaceRow, TextRow
+from homefire.store.mcp import McpServerRow, McpServers
 from homefire.store.prompts import PromptRow, PromptRows, SignerRow, VersionRow
 from homefire.store.runs import NoteRow, RunRow, RunRows, TimerRow
 from homefire.store.safety import ApprovalRow, GrantRow, Safety, VerdictRow
@@ -34,6 +35,8 @@ __all__ = [
     "KeyRow",
     "Keys",
     "KnowledgeRows",
+    "McpServerRow",
+    "McpServers",
     "NoteRow",
     "PieceRow",
     "PostRow",

@@ -221,4 +221,10 @@ MIGRATIONS: tuple[str, ...] = (
         by TEXT NOT NULL, call TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (swarm, name, version), UNIQUE (swarm, call)
     ) STRICT;
     """,
+    # 18: MCP servers that a person added.
+    """
+    CREATE TABLE mcp_servers (
+        name TEXT PRIMARY KEY, command TEXT NOT NULL, url TEXT NOT NULL, passed TEXT NOT NULL, added_at REAL NOT NULL
+    ) STRICT;
+    """,
 )

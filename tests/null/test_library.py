@@ -211,7 +211,7 @@ def test_roles(tmp_path: Path) -> None:
             await roles.set_roles({"vision": "other"})
         await enter(home, "eyes", blob(home, variant(1)), blob(home, variant(2), "eyes.gguf", "mmproj"))
         await roles.set_roles({"vision": "eyes"})
-        set_so = {"main": "other", "rlm": "pilot", "memory": "pilot", "embed": "minilm", "vision": "eyes"}
+        set_so = {"main": "other", "rlm": "other", "memory": "other", "embed": "minilm", "vision": "eyes"}
         assert again.roles() == {**set_so, "vision": ""} and roles.roles() == set_so
         await home.library.remove("minilm")
         await roles.set_roles({"main": ""})

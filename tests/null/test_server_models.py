@@ -254,7 +254,9 @@ def test_roles_are_given_taken_back_and_decide_who_answers(tmp_path: Path) -> No
         ):
             assert (await house.call("PUT", f"{AT}/roles", wrong)).code == code, wrong
         roles = (await house.call("GET", f"{AT}/roles")).json()["roles"]
-        assert roles == {"main": name, "rlm": name, "memory": name, "embed": None, "vision": None}, "two stand in for main"
+        assert roles == {"main": name, "rlm": name, "memory": name, "embed": None, "vision": None}, (
+            "two stand in for main"
+        )
         roles = (await house.call("PUT", f"{AT}/roles", {"main": None})).json()["roles"]
         assert (roles["main"], roles["rlm"]) == ("pilot", "pilot"), "a refused change changes nothing"
         await house.call("PUT", f"{AT}/roles", {"main": name})
