@@ -11,6 +11,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -50,7 +51,10 @@ async def page(house: House) -> Headers:
 
 def test_every_route_stands_in_the_table_of_rights_and_the_other_way_round(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        rows = route_table(house.rooms)
+        rooms: Any = SimpleNamespace(
+            servers=None, own=None, boundary=None, stored=None
+        )  # none of their handlers is called
+        rows = route_table(replace(house.rooms, mcp=rooms))
         assert {f"{row.method} {row.path}" for row in rows} == set(RIGHTS)
         for row in rows:
             assert row.right.needs, f"{row.method} {row.path} needs nothing"

@@ -150,3 +150,18 @@ def test_programs_end_with_the_daemon_and_come_back(running: RunningDaemon) -> N
         assert [each["name"] for each in last] == ["fake"]
     running.kill()
     wait_until(lambda: not alive(last[0]["pid"]))
+
+
+def test_a_server_at_an_address_is_used_with_its_key(running: RunningDaemon) -> None:
+    with running.client() as home:
+        server = {"name": "far", "url": f"{running.url}/mcp", "key": running.key}
+        made = home.post(f"{AT}/servers", server)  # our own, by our own client
+        assert (made["state"], made["protocol"], made["has_key"]) == ("ready", "2026-07-28", True), made["why"]
+        assert running.key not in json.dumps(made)
+        home.post(f"{AT}/servers/far/approve", {"tools": ["calculate"]})
+        call = 'far.calculate {"expression": "6*7"}'
+        assert "42" in str(use("auto", f"{running.url}/mcp", running.key, call)["calls"])
+        wrong = home.post(f"{AT}/servers", {"name": "wrong", "url": f"{running.url}/mcp", "key": "no"})
+        assert wrong["state"] != "ready" and wrong["why"] and not wrong["tools"]
+        with pytest.raises(HomefireError, match="https"):
+            home.post(f"{AT}/servers", {"name": "plain", "url": "http://192.0.2.1/mcp"})

@@ -34,13 +34,13 @@ def open_stream(daemon: RunningDaemon, method: str, path: str, key: str, body: o
 
 
 def ends_within(connection: socket.socket, seconds: float) -> float:
-    """Reads until the other side closes; how long that took. Fails the test if it takes longer."""
+    """Reads until the other side closes; how long that took, at most a little more than `seconds`."""
     began = time.monotonic()
     connection.settimeout(seconds)
     try:
-        while connection.recv(65536):
-            assert time.monotonic() - began < seconds
-    except ConnectionError:
+        while connection.recv(65536) and time.monotonic() - began < seconds:
+            pass
+    except (ConnectionError, TimeoutError):
         pass
     return time.monotonic() - began
 
@@ -49,19 +49,21 @@ def ends_within(connection: socket.socket, seconds: float) -> float:
 def test_open_streams_end_at_once(daemon: RunningDaemon, how: str) -> None:
     body = {"name": f"short {how}", "scopes": ["chat", "models"], **({"expires_in": 3} if how == "expired" else {})}
     made = raw.call(daemon, "POST", f"{AT}/keys", json.dumps(body).encode()).json
-    streams = [
-        open_stream(daemon, "GET", f"{AT}/events", made["key"]),
-        open_stream(daemon, "GET", f"{AT}/sensors/watch?seconds=0.5", made["key"]),
-        open_stream(daemon, "POST", "/v1/chat/completions", made["key"], LONG),
-    ]
+    streams = {
+        "events": open_stream(daemon, "GET", f"{AT}/events", made["key"]),
+        "sensors": open_stream(daemon, "GET", f"{AT}/sensors/watch?seconds=0.5", made["key"]),
+        "chat": open_stream(daemon, "POST", "/v1/chat/completions", made["key"], LONG),
+    }
     stays = open_stream(daemon, "GET", f"{AT}/events", daemon.key)
     if how == "revoked":
         assert raw.call(daemon, "DELETE", f"{AT}/keys/short%20revoked").status == 204
     else:
         time.sleep(max(0.0, made["expires_at"] - time.time()))
-    for stream in streams:
+    for name, stream in streams.items():
         with stream:
-            assert ends_within(stream, SECONDS) < SECONDS
+            assert ends_within(stream, SECONDS) < SECONDS, (
+                f"{name}: {daemon.paths.daemon_log.read_text('utf-8')[-2000:]}"
+            )
     assert raw.call(daemon, "GET", "/v1/models", key=made["key"]).code == "bad_key"
     with stays:
         stays.settimeout(0.2)
