@@ -20,6 +20,7 @@ from bench import (
     ingest,
     kv,
     memory,
+    modes,
     needles,
     policy,
     quantize,
@@ -64,6 +65,7 @@ BENCHES = {
     "retrieval": retrieval.measure,
     "rlm": rlm.measure,
     "memory": memory.measure,
+    "modes": modes.measure,
 }
 
 
