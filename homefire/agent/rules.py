@@ -151,12 +151,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }  # fmt: skip
 # Their results are no value that "it" could stand for.
 DEEDS = frozenset({"remember", "forget", "set_timer", "add_note", "write_file", "ingest"})
-# Intents whose only argument is the whole clause: where the model names them, the clause is enough.
-WHOLE = {
-    "ask_knowledge": ("search_knowledge", "query"),
-    "recall": ("recall", "query"),
-    "remember": ("remember", "text"),
-}
+# Intents that only read, whose argument is the whole clause: where the model names them, the clause is enough. Nothing that
+# writes is among them: a whole clause kept by `remember` was the commonest wrong deed (docs/log.md).
+WHOLE = {"ask_knowledge": ("search_knowledge", "query"), "recall": ("recall", "query")}
 BARE = {"tell_time": "current_time", "system_status": "system_status"}
 
 
