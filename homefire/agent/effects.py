@@ -121,6 +121,7 @@ class Effects:
             if decided is not None and not decided.yes and call.tool != ASK_PERSON:
                 said = f" The person says: {decided.text}" if decided.text else ""
                 return _refused(call, "denied", f"The person said no to this. Do not try it again.{said}")
+            since = len(self._record.entries)
             verdict = await self._boundary.decide(
                 Proposal(self._key, self._run, call.tool, call.arguments, label, self._folder)
             )
@@ -128,20 +129,28 @@ class Effects:
                 return verdict
             if verdict.outcome == "refuse":
                 return _refused(call, verdict.code, verdict.reason)
+            if (decided := self._said(call.call, since)) is not None:
+                continue  # to the question that stood there from before a crash, while the boundary was asked
             await self._record.add(Asked(call.call, verdict.approval, verdict.shown, verdict.reason))
-            decided = await self._approvals.decided(call.call, self._rules.asks_again)
+            decided = self._said(call.call, since) or await self._approvals.decided(call.call, self._rules.asks_again)
             if decided is None and time.monotonic() > ends:
                 decided = Decided(call.call, False, "Nobody answered in time.")
                 await self._record.add(decided)
+
+    def _said(self, call: str, since: int) -> Decided | None:
+        """What a person said of a call since that entry: nobody was waiting for it yet."""
+        found = [entry.step for entry in self._record.entries[since:] if isinstance(entry.step, Decided)]
+        return next((step for step in reversed(found) if step.call == call), None)
 
     async def _ask_person(self, call: Called, verdict: Verdict, behind: list[Step]) -> Returned:
         question = str(verdict.arguments.get("question", ""))
         asked = any(isinstance(step, Asked) and not step.approval for step in behind)
         decided = next((step for step in reversed(behind) if isinstance(step, Decided)), None) if asked else None
         if decided is None:
+            since = len(self._record.entries)
             if not asked:
                 await self._record.add(Asked(call.call, "", question, "The agent has a question."))
-            decided = await self._approvals.decided(call.call, self._rules.patience)
+            decided = self._said(call.call, since) or await self._approvals.decided(call.call, self._rules.patience)
         if decided is None:
             return _refused(call, "not_answered", "Nobody answered in time.")
         text = decided.text.strip() or ("yes" if decided.yes else "no")

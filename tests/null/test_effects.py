@@ -152,6 +152,29 @@ async def test_a_yes_counts_once_for_exactly_this_and_a_question_is_answered(tmp
         assert count == [{"text": "a"}]
 
 
+@looped
+async def test_a_yes_that_comes_while_the_question_is_put_anew_is_heard(tmp_path: Path) -> None:
+    """After a crash, or a while without an answer: the person sees the earlier question and answers it just then."""
+    async with rig(
+        tmp_path, plain("pay", giving("done"), "spend", idempotent=False), rules=RunsRules(asks_again=0.2)
+    ) as made:
+        decide, asked = made.boundary.decide, 0
+
+        async def decide_slowly(proposal: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            verdict = await decide(proposal)
+            if asked == 2:
+                await made.runs.decide(KEY, proposal.run, "c0", True)
+            return verdict
+
+        made.boundary.decide = decide_slowly  # type: ignore[method-assign]
+        row = await made.runs.start(Order(task(("pay", {}))), KEY)
+        await made.runs.finished(KEY, row.id)
+        kinds = [type(entry.step).__name__ for entry in await made.runs.entries(KEY, row.id)]
+        assert kinds.count("Asked") == 1 and kinds.count("Begun") == 1, kinds
+
+
 @pytest.mark.parametrize(("idempotent", "status", "times"), [(True, "ok", 1), (False, "unknown", 0)])
 @looped
 async def test_a_crash_between_begun_and_result(tmp_path: Path, idempotent: bool, status: str, times: int) -> None:
