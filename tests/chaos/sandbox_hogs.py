@@ -44,9 +44,11 @@ for n in range(120):
     area[n * 2**20:(n + 1) * 2**20] = b"x" * 2**20
     time.sleep(0.01)
 """
+# Many: without a cgroup the limit is one of the kernel for all that a user runs, set by how much that is when the job begins, and
+# the other hogs of this test, of the same user, end meanwhile.
 THREADS = """
-for _ in range(40):
-    threading.Thread(target=time.sleep, args=(2.0,)).start()
+for _ in range(150):
+    threading.Thread(target=time.sleep, args=(1.0,)).start()
 """
 ONE_AFTER_THE_OTHER = """
 for _ in range(4):
@@ -81,7 +83,7 @@ HOGS: dict[str, Hog] = {
     "memory that is shared": _hog(SHARED, ("memory",), memory_bytes=80 * MIB),
     # A cgroup tells that it refused; the kernel's limit of a user does not.
     "processes": _hog(
-        "wait([child(lambda: time.sleep(2.0)) for _ in range(40)])", ("processes", ""), "BlockingIOError", processes=20
+        "wait([child(lambda: time.sleep(0.5)) for _ in range(40)])", ("processes", ""), "BlockingIOError", processes=20
     ),
     "threads": _hog(THREADS, ("processes", ""), "can't start new thread", processes=20),
     "processors of one": _hog("burn(1.3)", ("cpu",), cpu_seconds=1),
