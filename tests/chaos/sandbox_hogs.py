@@ -44,11 +44,9 @@ for n in range(120):
     area[n * 2**20:(n + 1) * 2**20] = b"x" * 2**20
     time.sleep(0.01)
 """
-# Many: without a cgroup the limit is one of the kernel for all that a user runs, set by how much that is when the job begins, and
-# the other hogs of this test, of the same user, end meanwhile.
 THREADS = """
-for _ in range(150):
-    threading.Thread(target=time.sleep, args=(1.0,)).start()
+for _ in range(40):
+    threading.Thread(target=time.sleep, args=(0.5,)).start()
 """
 ONE_AFTER_THE_OTHER = """
 for _ in range(4):
