@@ -191,8 +191,8 @@ async def hogs(tier: str) -> dict[str, Any]:
                 if folder is not None:
                     shutil.rmtree(folder)
 
-    # Without a cgroup the kernel bounds the processes of all that a user runs, from what that is when a job begins: hogs of it run
-    # alone, for what the others start and end meanwhile would count.
+    # Without a cgroup the kernel bounds the processes of all that a user runs, from what that is when a job begins: hogs of it
+    # run alone, for what the others start and end meanwhile would count.
     alone = [name for name in sandbox_hogs.HOGS if name in ("processes", "threads")]
     others = [each for each in sandbox_hogs.HOGS.items() if each[0] not in alone]
     roomy = [one(f"{name}, roomy", hog, sandbox_hogs.ROOM) for name, hog in others]
