@@ -24,6 +24,7 @@ from dataclasses import dataclass, fields, replace
 
 from homefire.agent.step import Called, Entry, Ordered, Returned, Thought, Told
 from homefire.errors import InvalidRequest
+from homefire.safety.schema import canonical
 
 RESPOND = "respond"
 # Tools whose result may change by itself: asked a second time, they are run.
@@ -254,6 +255,6 @@ def _stands(number: str, known: set[str]) -> bool:
 def digest_text(tool: str, arguments: str) -> str:
     """The canonical text a call's digest is made of."""
     try:
-        return json.dumps([tool, json.loads(arguments)], sort_keys=True, separators=(",", ":"))
+        return canonical([tool, json.loads(arguments)])
     except ValueError:
-        return json.dumps([tool, arguments])
+        return canonical([tool, arguments])

@@ -115,7 +115,7 @@ class Loop:
         self._reading = frozenset(tool.name for tool in offered if tool.risk == "read")
         self._chooser = Chooser(offered, embed)
         self._say, self._review = say, review
-        self._stubs = 0
+        self._lines_before = 0
         self._sizes: dict[tuple[str, ...], int] = {}
         self._shown: tuple[ToolSpec, ...] = ()
         self._shown_for: tuple[str, frozenset[str]] | None = None
@@ -319,9 +319,11 @@ class Loop:
         span = window.to_summarise(entries)
         if span is None:
             results = [entry.n for entry in entries if isinstance(entry.step, Returned)]
-            if self._stubs > entries[-1].n or not results:
+            if self._lines_before > entries[-1].n or not results:
                 return False
-            self._stubs = entries[-1].n + 1 if len(results) < 2 or self._stubs > results[-2] else results[-1]
+            self._lines_before = (
+                entries[-1].n + 1 if len(results) < 2 or self._lines_before > results[-2] else results[-1]
+            )
             return True
         first, last = span
         text = window.summary(self._rules.run, [entry for entry in entries if first <= entry.n <= last])
@@ -330,7 +332,9 @@ class Loop:
 
     def _request(self, tools: Sequence[ToolSpec], choice: str, most: int) -> ChatRequest:
         facts, hidden = self._rules.facts, guards.first_complaint(self._record.entries)
-        view = window.View(self._rules.system if facts.system else "", self._stubs, self._rules.guards.repeats, hidden)
+        view = window.View(
+            self._rules.system if facts.system else "", self._lines_before, self._rules.guards.repeats, hidden
+        )
         messages = window.messages(self._rules.run, self._record.entries, view)
         temperature = max(facts.temperature, AGAIN) if hidden else facts.temperature
         sampling = Sampling(temperature=temperature, max_tokens=most)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from homefire.agent.needs import Embed
 from homefire.safety.boundary import ToolSpec
@@ -78,12 +77,11 @@ _COMMON = frozenset(
 
 
 class Chooser:
-    """Chooses for one run. Vectors of descriptions are made once a process."""
-
-    _known: ClassVar[dict[str, bytes]] = {}
+    """Chooses for one run. Vectors of descriptions are made once for it: another run may have another embedder."""
 
     def __init__(self, offered: Sequence[ToolSpec], embed: Embed | None, most: int = MOST) -> None:
         self._offered, self._embed, self._most = offered, embed, most
+        self._known: dict[str, bytes] = {}
 
     async def choose(self, task: str, kept: frozenset[str] = frozenset()) -> tuple[ToolSpec, ...]:
         """The tools for a task; `kept` are in it whatever they score (those that were called)."""

@@ -27,11 +27,11 @@ RECENT = 6
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a run is shown. `system`: the role's text ("": none, as the pilot was trained); `stubs_before`: results of entries
+    """How a run is shown. `system`: the role's text ("": none, as the pilot was trained); `lines_before`: results of entries
     before this number are lines; `drop_repeats`: calls that only repeated another are not shown; `hidden`: a call that is not."""
 
     system: str = ""
-    stubs_before: int = 0
+    lines_before: int = 0
     drop_repeats: bool = True
     hidden: str = ""
 
@@ -69,7 +69,7 @@ def messages(run: str, entries: Sequence[Entry], view: View) -> tuple[Message, .
 def _called(found: list[Message], run: str, step: Called, result: tuple[Entry, Returned], view: View) -> None:
     entry, returned = result
     found.append(Message("assistant", None, (ToolCall(step.call, step.tool, step.arguments or "{}"),)))
-    text = stub(run, entry, returned) if entry.n < view.stubs_before else shown(returned)
+    text = line_of(run, entry, returned) if entry.n < view.lines_before else shown(returned)
     found.append(Message("tool", text, tool_call_id=step.call, name=step.tool))
 
 
@@ -82,7 +82,7 @@ def shown(result: Returned) -> str:
     return json.dumps({"error": result.text or result.code or result.status}, ensure_ascii=False)
 
 
-def stub(run: str, entry: Entry, result: Returned) -> str:
+def line_of(run: str, entry: Entry, result: Returned) -> str:
     """A line in the place of a result."""
     text = " ".join(result.text.split())
     if len(text) <= LINE:

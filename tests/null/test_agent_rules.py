@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from homefire.agent.loop import Loop, LoopRules
-from homefire.agent.rules import clauses_of
+from homefire.agent.rules import BARE, PROMPT, RULES, WHOLE, clauses_of
 from homefire.agent.step import Answered, Called, Ended
 from homefire.messages import ChatRequest
 from tests.null.agent_bench import Doing, Memory, fixture_specs
@@ -105,6 +106,12 @@ def test_the_model_names_what_no_rule_reads_at_once() -> None:
     )
     assert json.loads(doing.done[0][1]) == {"minutes": 5, "label": "timer"}
     assert ran("sing me a song", Naming("small_talk"))[0].why == "helpless"
+
+
+def test_the_question_of_an_intent_is_the_one_the_pilot_was_trained_on() -> None:
+    fixture = json.loads((Path(__file__).parents[2] / "fixtures" / "intents.json").read_text("utf-8"))
+    named = {each["name"] for each in fixture["intents"]}
+    assert fixture["prompt"] == PROMPT and {*RULES, *WHOLE, *BARE} <= named
 
 
 def test_clauses() -> None:

@@ -11,57 +11,28 @@ import asyncio
 import json
 import random
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
+from bench.modes import Course
+from bench.pilot_model import pilot
 from homefire.agent.loop import Loop, LoopRules, ModelFacts
-from homefire.agent.step import Answered, Called, Ended, Returned
-from homefire.daemon import Daemon
+from homefire.agent.step import Answered, Ended
 from homefire.daemon.agent_model import AgentModel
-from homefire.paths import Paths
-from homefire.safety.taint import Label
-from homefire.server.answering import Answering
-from homefire.server.listen import listen
-from homefire.settings import Settings
 from pilot.corpus import chains
 from tests.null.agent_bench import Doing, Memory, fixture_specs
 
 ROUNDS, LEAST = 12, 6
 
 
-class Course:
-    """`Hands` of the world that a chain of the evaluation stands in: the result of each call that it makes, in any order."""
-
-    def __init__(self, steps: tuple[Any, ...]) -> None:
-        self._left = [(step.name, step.arguments, step.result) for step in steps]
-        self.done: list[tuple[str, str]] = []
-
-    async def do(self, call: Called, context: Label) -> Returned:
-        self.done.append((call.tool, call.arguments))
-        for name, arguments, result in self._left:
-            if (call.tool, json.loads(call.arguments)) == (name, arguments):
-                return Returned(call.call, "ok", result)
-        return Returned(call.call, "error", "It did not work.", "tool_failed")
+def test_with_the_pilot() -> None:
+    asyncio.run(scenario())
 
 
-def test_with_the_pilot(tmp_path: Path) -> None:
-    asyncio.run(scenario(tmp_path))
-
-
-async def scenario(folder: Path) -> None:
-    (paths := Paths(folder / "home")).prepare()
-    settings = Settings(port=0, threads=1)
-    with listen(settings, paths) as listening:
-        daemon = Daemon(paths, settings, listening)
-        try:
-            await daemon.open()
-            answering = Answering(daemon.keeper, daemon.library, roles=daemon.roles.roles)
-            model = AgentModel(answering, "pilot", daemon._window)
-            assert await model.is_built_in() and model.window == 2048
-            await the_demonstration(model)
-            await three_calls(model)
-        finally:
-            await daemon.close()
+async def scenario() -> None:
+    async with pilot() as model:
+        assert await model.is_built_in() and model.window == 2048
+        await the_demonstration(model)
+        await three_calls(model)
 
 
 async def run(model: AgentModel, task: str, hands: Any, *names: str) -> tuple[Ended, Memory]:
@@ -88,7 +59,7 @@ async def three_calls(model: AgentModel) -> None:
         course = Course(one.steps)
         ended, record = await run(model, one.wish, course, *names)
         wanted = [(step.name, step.arguments) for step in one.steps]
-        whole = [(name, json.loads(arguments)) for name, arguments in course.done] == wanted
+        whole = course.done == wanted
         right += whole and ended.why == "answered" and chains.holds(record.of(Answered)[0].text, one.value)
-        assert max(Counter(course.done).values(), default=0) <= 2
+        assert max(Counter(map(repr, course.done)).values(), default=0) <= 2
     assert right >= LEAST, f"{right} of {ROUNDS}"
